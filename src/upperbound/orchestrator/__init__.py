@@ -1,0 +1,1 @@
+"""Create, start, watch, stop and finish a run."""

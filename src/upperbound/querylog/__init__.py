@@ -1,0 +1,1 @@
+"""Every query that was sent, kept in files."""

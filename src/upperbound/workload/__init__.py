@@ -1,0 +1,1 @@
+"""Which operation comes next, and with which parameters."""
