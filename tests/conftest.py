@@ -1,0 +1,27 @@
+"""Fixtures that several test folders share."""
+
+import secrets
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from upperbound.targets.embedded.server import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[EmbeddedServer]:
+    """One embedded PostgreSQL for the whole session; durability is off, no test crashes this server's machine."""
+    settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    with EmbeddedServer(max_connections=100, settings=settings) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_database(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """The URL, password included, of an empty database that is dropped after the test."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        yield embedded_server.url_with_password(name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
