@@ -95,9 +95,10 @@ install_into_venv() {
     need_venv_module "$python"
     "$python" -m venv --clear "$VENV"
   fi
-  "$VENV/bin/python" -m pip install --quiet --require-hashes -r "$ROOT/requirements/$lock.lock" ||
+  # -qq leaves errors only: what a machine's own settings of pip warn about is not the reader's concern.
+  "$VENV/bin/python" -m pip install -qq --require-hashes -r "$ROOT/requirements/$lock.lock" ||
     die "the packages of requirements/$lock.lock could not be installed; see above."
-  "$VENV/bin/python" -m pip install --quiet --no-deps -e "$ROOT" ||
+  "$VENV/bin/python" -m pip install -qq --no-deps -e "$ROOT" ||
     die "Upperbound could not be installed into .venv; see above."
   printf '%s %s\n' "$lock" "$print" >"$STAMP"
 }
