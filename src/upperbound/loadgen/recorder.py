@@ -1,0 +1,203 @@
+"""Turns what the measuring loop has recorded into histograms and a spool, in a thread beside it."""
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upperbound.domain.figures import ErrorFigure, GeneratorFigures, KindFigures, PhaseFigures
+from upperbound.domain.histogram import COUNTS_LEN, Histogram, bucket_index
+from upperbound.domain.outcomes import Outcome
+from upperbound.domain.phases import Phase
+from upperbound.errors import QueryLogError
+from upperbound.loadgen.errors_table import ErrorTable
+from upperbound.querylog.parquet import to_us
+from upperbound.querylog.records import RECORD, RECORD_DTYPE
+from upperbound.querylog.spool import LoggedError, SpoolWriter
+
+BUFFER_BYTES = (1 << 15) * RECORD.size
+"""Room for 32,768 records in each buffer."""
+
+MAX_BUFFERS = 64
+"""Buffers in use at most (90 MB); a recorder that falls further behind ends the run, for its figures would lie."""
+
+
+class _Tally:
+    """Counts of one phase, by operation."""
+
+    def __init__(self, operations: int) -> None:
+        self.latencies = np.zeros((operations, COUNTS_LEN), dtype=np.int64)
+        self.succeeded = np.zeros(operations, dtype=np.int64)
+        self.failed = np.zeros(operations, dtype=np.int64)
+        self.errors: dict[int, int] = {}
+        self.lag = Histogram()
+
+    def add(self, records: NDArray[np.void]) -> None:
+        """Count records; the latency of a failed query enters no histogram."""
+        operations = len(self.succeeded)
+        operation = records["operation"].astype(np.int64)
+        ok = records["outcome"] == Outcome.OK
+        everything_ok = bool(ok.all())
+        good, kinds = (records, operation) if everything_ok else (records[ok], operation[ok])
+        buckets = bucket_index(to_us(good["end_ns"] - good["start_ns"]))
+        flat = np.bincount(kinds * COUNTS_LEN + buckets, minlength=operations * COUNTS_LEN)
+        self.latencies += flat.reshape(operations, COUNTS_LEN)
+        self.succeeded += np.bincount(kinds, minlength=operations)
+        self.lag.record_many(to_us(records["lag_ns"]))
+        if not everything_ok:
+            self.failed += np.bincount(operation[~ok], minlength=operations)
+            numbers, counts = np.unique(records["error"][~ok], return_counts=True)
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                self.errors[number] = self.errors.get(number, 0) + count
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the loop says of the time that a set of figures covers."""
+
+    seconds: float
+    busy_ns: int
+    wall_ns: int
+    host_cpu_pct: float | None
+
+
+class Recorder:
+    """Drains the measuring loop's buffers.
+
+    :meth:`swap` is called by the loop and never waits; the rest belongs to the control side. The recording thread
+    stops at the first error of the spool and hands it to ``on_error``: a run that cannot keep its log must not go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        kinds: Sequence[str],
+        errors: ErrorTable,
+        on_error: Callable[[QueryLogError], None],
+    ) -> None:
+        """Record operations whose kinds are ``kinds`` by index."""
+        self._kinds = list(kinds)
+        self._error_table = errors
+        self._errors_logged = 0
+        self._measurement_start_ns = 0
+        self._spool: SpoolWriter | None = None
+        self._on_error = on_error
+        self._full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._buffers = 1
+        self._behind = False
+        self._rows = 0
+        self._lock = threading.Lock()
+        self._tallies = {phase: _Tally(len(kinds)) for phase in (Phase.WARMUP, Phase.MEASUREMENT)}
+        self._thread = threading.Thread(target=self._drain, name="recorder", daemon=True)
+
+    def start(self, measurement_start_ns: int, spool: SpoolWriter | None) -> None:
+        """Start the recording thread; call it before the loop sends its first query.
+
+        Queries that start at or after ``measurement_start_ns`` count as MEASUREMENT, earlier ones as WARMUP. Without a
+        ``spool`` only the histograms are kept.
+        """
+        self._measurement_start_ns, self._spool = measurement_start_ns, spool
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Record what has been handed over and close the spool; the loop must have returned."""
+        if self._thread.is_alive():
+            self._full.put(None)
+            self._thread.join()
+        if self._spool is not None:
+            self._spool.close()
+
+    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+        """Take a buffer from the loop and return an empty one; never waits, never raises."""
+        self._full.put((buffer, used_bytes))
+        try:
+            return self._free.get_nowait()
+        except queue.Empty:
+            self._buffers += 1
+            self._behind = self._buffers > MAX_BUFFERS
+            return bytearray(len(buffer))
+
+    def figures(self, phase: Phase, window: Window) -> PhaseFigures:
+        """Return everything counted in ``phase`` so far; the caller says which time that covers."""
+        with self._lock:
+            tally = self._tallies[phase]
+            latencies, succeeded, failed = tally.latencies.copy(), tally.succeeded.copy(), tally.failed.copy()
+            errors, lag = dict(tally.errors), tally.lag.copy()
+            warmup = self._tallies[Phase.WARMUP]
+            warmup_operations = int(warmup.succeeded.sum() + warmup.failed.sum())
+            rows = self._rows
+        by_kind: dict[str, KindFigures] = {}
+        for index, kind in enumerate(self._kinds):
+            histogram = Histogram()
+            histogram.add_counts(latencies[index])
+            earlier = by_kind.get(kind, KindFigures(0, 0, Histogram()))
+            by_kind[kind] = KindFigures(
+                operations=earlier.operations + int(succeeded[index]),
+                failed=earlier.failed + int(failed[index]),
+                histogram=earlier.histogram + histogram,
+            )
+        return PhaseFigures(
+            phase=phase,
+            seconds=window.seconds,
+            by_kind=by_kind,
+            errors=self._error_figures(errors),
+            generator=GeneratorFigures(
+                busy_ns=window.busy_ns, wall_ns=window.wall_ns, lag=lag, host_cpu_pct=window.host_cpu_pct
+            ),
+            warmup_operations=warmup_operations,
+            logged_rows=rows,
+        )
+
+    def _error_figures(self, counts: dict[int, int]) -> dict[str, ErrorFigure]:
+        """Return counts by outcome class, each with the message that was seen first."""
+        figures: dict[str, ErrorFigure] = {}
+        for number in sorted(counts):
+            entry = self._error_table.entries[number - 1]
+            earlier = figures.get(entry.outcome.label)
+            sample = f"{entry.code}: {entry.message}" if entry.code else entry.message
+            figures[entry.outcome.label] = ErrorFigure(
+                count=counts[number] + (earlier.count if earlier else 0), sample=earlier.sample if earlier else sample
+            )
+        return figures
+
+    def _drain(self) -> None:
+        while (item := self._full.get()) is not None:
+            buffer, used = item
+            try:
+                self._record(buffer, used)
+            except QueryLogError as error:
+                self._on_error(error)
+                return
+            if self._behind:
+                self._on_error(
+                    QueryLogError(
+                        f"the recorder fell more than {MAX_BUFFERS} buffers behind the load",
+                        hint="the disk of the query log is too slow; point UPPERBOUND_HOME to a faster one",
+                    )
+                )
+                return
+            self._free.put(buffer)
+
+    def _record(self, buffer: bytearray, used: int) -> None:
+        """Spool the records first, so that no figure counts a query that the log has not."""
+        if self._spool is not None:
+            fresh = self._error_table.entries[self._errors_logged :]
+            if fresh:
+                self._spool.write_errors(LoggedError(e.number, e.outcome, e.code, e.message) for e in fresh)
+                self._errors_logged += len(fresh)
+            self._spool.write(memoryview(buffer)[:used])
+        records = np.frombuffer(buffer, RECORD_DTYPE, used // RECORD.size)
+        measured = records["start_ns"] >= self._measurement_start_ns
+        with self._lock:
+            self._rows += len(records)
+            if measured.all():
+                self._tallies[Phase.MEASUREMENT].add(records)
+            elif not measured.any():
+                self._tallies[Phase.WARMUP].add(records)
+            else:
+                self._tallies[Phase.WARMUP].add(records[~measured])
+                self._tallies[Phase.MEASUREMENT].add(records[measured])

@@ -1,0 +1,198 @@
+"""Seals spooled records into Parquet parts, once the load is over or its worker is gone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from upperbound.domain.outcomes import Outcome
+from upperbound.domain.phases import Phase
+from upperbound.errors import QueryLogError
+from upperbound.querylog.records import RECORD, RECORD_DTYPE
+from upperbound.querylog.spool import MANIFEST, SEGMENT_ROWS, SUFFIX, LoggedError, Manifest, read_errors
+
+SCHEMA_VERSION = "1"
+ROW_GROUP_ROWS = 10_000
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TIME = pa.timestamp("us", tz="UTC")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("execution_id", pa.string(), nullable=False),
+        pa.field("run_id", _TEXT, nullable=False),
+        pa.field("test_id", _TEXT, nullable=False),
+        pa.field("worker_id", _TEXT, nullable=False),
+        pa.field("thread", pa.int32(), nullable=False),
+        pa.field("kind", _TEXT, nullable=False),
+        pa.field("operation", _TEXT, nullable=False),
+        pa.field("phase", _TEXT, nullable=False),
+        pa.field("warmup", pa.bool_(), nullable=False),
+        pa.field("intended_at", _TIME, nullable=False),
+        pa.field("started_at", _TIME, nullable=False),
+        pa.field("ended_at", _TIME, nullable=False),
+        pa.field("response_us", pa.int64(), nullable=False),
+        pa.field("service_us", pa.int64(), nullable=False),
+        pa.field("outcome", _TEXT, nullable=False),
+        pa.field("error_code", _TEXT),
+        pa.field("error", _TEXT),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("server_query_id", pa.string()),
+    ],
+    metadata={"upperbound.query_log.schema_version": SCHEMA_VERSION},
+)
+
+
+@dataclass(frozen=True)
+class LogParts:
+    """The sealed query log of one worker or of a whole run."""
+
+    rows: int
+    files: tuple[Path, ...]
+
+
+def spool_folder(run_folder: Path, worker_id: str) -> Path:
+    """Return where a worker spools while the load runs."""
+    return run_folder / "spool" / worker_id
+
+
+def log_folder(run_folder: Path) -> Path:
+    """Return where the sealed parts of a run are kept."""
+    return run_folder / "query_log"
+
+
+def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
+    """Turn what a worker has spooled into Parquet parts and remove the spool.
+
+    May be called again after a crash at any point, and for a worker that was killed: a record that was cut in the
+    middle is left out, a part that was cut in the middle is written anew, a part that is complete stays.
+
+    Raises:
+        QueryLogError: a part cannot be written; the spool is kept.
+    """
+    spool, log = spool_folder(run_folder, worker_id), log_folder(run_folder)
+    try:
+        if (spool / MANIFEST).exists():
+            log.mkdir(parents=True, exist_ok=True)
+            manifest, errors = Manifest.load(spool), read_errors(spool)
+            for segment in sorted(spool.glob(f"*{SUFFIX}")):
+                number = int(segment.stem)
+                records = _read(segment)
+                if len(records):
+                    _write_part(log / f"{worker_id}-{number:05d}.parquet", records, number, manifest, errors)
+                segment.unlink()
+            for rest in spool.iterdir():
+                rest.unlink()
+            spool.rmdir()
+        return _parts(sorted(log.glob(f"{worker_id}-?????.parquet")))
+    except (OSError, pa.ArrowException) as error:
+        raise QueryLogError(
+            f"the query log of {worker_id} cannot be sealed into {log}: {error}",
+            hint=f"free disk space; the raw records are kept in {spool}",
+        ) from error
+
+
+def run_log(run_folder: Path) -> LogParts:
+    """Return the sealed parts of a run.
+
+    Raises:
+        QueryLogError: a part is missing or cannot be read.
+    """
+    try:
+        return _parts(sorted(log_folder(run_folder).glob("*.parquet")))
+    except (OSError, pa.ArrowException) as error:
+        raise QueryLogError(f"the query log in {log_folder(run_folder)} cannot be read: {error}") from error
+
+
+def _parts(files: Sequence[Path]) -> LogParts:
+    return LogParts(sum(pq.read_metadata(file).num_rows for file in files), tuple(files))
+
+
+def _read(segment: Path) -> NDArray[np.void]:
+    data = segment.read_bytes()
+    return np.frombuffer(data, RECORD_DTYPE, len(data) // RECORD.size)
+
+
+def _write_part(
+    path: Path, records: NDArray[np.void], number: int, manifest: Manifest, errors: Sequence[LoggedError]
+) -> None:
+    """Write one part so that it is there as a whole or not at all."""
+    draft = path.with_suffix(".draft")
+    with pq.ParquetWriter(
+        draft, SCHEMA, compression="zstd", use_dictionary=_dictionary_columns(), column_encoding=_ENCODINGS
+    ) as writer:
+        for start in range(0, len(records), ROW_GROUP_ROWS):
+            chunk = records[start : start + ROW_GROUP_ROWS]
+            table = to_table(chunk, number * SEGMENT_ROWS + start, manifest, errors)
+            writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+    draft.replace(path)
+
+
+_ENCODINGS = {
+    "execution_id": "DELTA_BYTE_ARRAY",
+    "intended_at": "DELTA_BINARY_PACKED",
+    "started_at": "DELTA_BINARY_PACKED",
+    "ended_at": "DELTA_BINARY_PACKED",
+}
+
+
+def _dictionary_columns() -> list[str]:
+    return [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
+
+
+def to_table(records: NDArray[np.void], first: int, manifest: Manifest, errors: Sequence[LoggedError]) -> pa.Table:
+    """Return the records as rows of :data:`SCHEMA`; ``first`` is the worker's sequence number of the first."""
+    n = len(records)
+    warmup = records["start_ns"] < manifest.measurement_start_ns
+    prefix = f"{manifest.run_id}:{manifest.worker_id}:"
+    sequence = pa.array(np.arange(first, first + n)).cast(pa.string())
+    intended, start, end = records["intended_ns"], records["start_ns"], records["end_ns"]
+    error = records["error"].astype(np.int32) - 1
+    known = pa.array((error < 0) | (error >= len(errors)))
+    columns = {
+        "execution_id": pc.binary_join_element_wise(prefix, sequence, ""),
+        "run_id": _constant(manifest.run_id, n),
+        "test_id": _constant(manifest.test_id, n),
+        "worker_id": _constant(manifest.worker_id, n),
+        "thread": pa.array(records["thread"].astype(np.int32)),
+        "kind": _text(records["operation"], manifest.kinds),
+        "operation": _text(records["operation"], manifest.operations),
+        "phase": _text(warmup.astype(np.int32), [Phase.MEASUREMENT.value, Phase.WARMUP.value]),
+        "warmup": pa.array(warmup),
+        "intended_at": _utc(intended, manifest),
+        "started_at": _utc(start, manifest),
+        "ended_at": _utc(end, manifest),
+        "response_us": pa.array(to_us(end - intended)),
+        "service_us": pa.array(to_us(end - start)),
+        "outcome": _text(records["outcome"], [outcome.label for outcome in Outcome]),
+        "error_code": _text(error, [entry.code for entry in errors], known),
+        "error": _text(error, [entry.message for entry in errors], known),
+        "rows": pa.array(records["rows"].astype(np.int64)),
+        "server_query_id": pa.nulls(n, pa.string()),
+    }
+    return pa.table(columns, schema=SCHEMA)
+
+
+def to_us(duration_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return durations in whole microseconds, rounded half up; what the histograms count and the log says is this."""
+    return (duration_ns + 500) // 1000
+
+
+def _utc(times_ns: NDArray[np.int64], manifest: Manifest) -> pa.Array:
+    return pa.array(manifest.anchor_utc_us + (times_ns - manifest.anchor_ns) // 1000).cast(_TIME)
+
+
+def _constant(text: str, n: int) -> pa.DictionaryArray:
+    return _text(np.zeros(n, np.int32), [text])
+
+
+def _text(indexes: NDArray[np.int32], words: Sequence[str], missing: pa.Array | None = None) -> pa.DictionaryArray:
+    numbers = pa.array(indexes.astype(np.int32))
+    if missing is not None:
+        numbers = pc.if_else(missing, pa.scalar(None, pa.int32()), numbers)
+    return pa.DictionaryArray.from_arrays(numbers, pa.array(list(words), pa.string()))

@@ -1,0 +1,30 @@
+"""The layout of one recorded query: what the measuring loop packs and the recorder, the spool and the sealing read."""
+
+import struct
+
+import numpy as np
+
+RECORD = struct.Struct("<qqqqIHHHBx")
+"""Intended start, start, end, lag (ns of the monotonic clock), rows, operation, thread, error, outcome, padding."""
+
+RECORD_DTYPE = np.dtype(
+    [
+        ("intended_ns", "<i8"),
+        ("start_ns", "<i8"),
+        ("end_ns", "<i8"),
+        ("lag_ns", "<i8"),
+        ("rows", "<u4"),
+        ("operation", "<u2"),
+        ("thread", "<u2"),
+        ("error", "<u2"),
+        ("outcome", "u1"),
+        ("_padding", "u1"),
+    ]
+)
+"""The same as a numpy structure.
+
+``lag_ns`` is the longest the finished query can have waited for the generator before it was looked at. ``error`` is an
+index into the worker's table of errors, 0 for none. ``rows`` is the number of rows returned or affected.
+"""
+
+assert RECORD.size == RECORD_DTYPE.itemsize

@@ -1,0 +1,157 @@
+"""Where records wait while the load runs: raw, fixed-size, appended with one write per buffer.
+
+Encoding Parquet beside the load would take a few percent of the measuring machine; appending raw records takes next
+to nothing and survives a SIGKILL up to the last buffer. :mod:`upperbound.querylog.parquet` seals them when the load
+is over.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from upperbound.domain.outcomes import Outcome
+from upperbound.errors import QueryLogError
+from upperbound.querylog.records import RECORD
+
+SEGMENT_ROWS = 500_000
+"""Records in one segment, and so rows in one Parquet part."""
+
+MANIFEST = "manifest.json"
+ERRORS = "errors.jsonl"
+SUFFIX = ".spool"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the records of one worker leave out because it is the same for all of them."""
+
+    run_id: str
+    test_id: str
+    worker_id: str
+    kinds: list[str]
+    """By operation index."""
+    operations: list[str]
+    """By operation index: the label."""
+    anchor_utc_us: int
+    """UTC in microseconds since 1970 at the moment when the monotonic clock read ``anchor_ns``."""
+    anchor_ns: int
+    measurement_start_ns: int
+    """Queries that started at or after this time of the monotonic clock belong to MEASUREMENT, others to WARMUP."""
+
+    def save(self, folder: Path) -> None:
+        """Write the manifest into ``folder`` so that it is there as a whole or not at all."""
+        draft = folder / f"{MANIFEST}.draft"
+        draft.write_text(json.dumps(asdict(self)))
+        draft.replace(folder / MANIFEST)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Manifest":
+        """Read the manifest of ``folder``."""
+        return cls(**json.loads((folder / MANIFEST).read_text()))
+
+
+@dataclass(frozen=True)
+class LoggedError:
+    """One distinct error as the records name it by number."""
+
+    number: int
+    outcome: Outcome
+    code: str
+    message: str
+
+
+class SpoolWriter:
+    """Appends records to segments; used by one thread."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        """Create ``folder`` with the manifest and the first segment.
+
+        Raises:
+            QueryLogError: the folder cannot be written.
+        """
+        self._folder = folder
+        self._rows_in_segment = 0
+        self._segment = -1
+        self._file = -1
+        self.rows = 0
+        """Records written."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            manifest.save(folder)
+            self._errors = (folder / ERRORS).open("a", encoding="utf-8")
+            self._next_segment()
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+
+    def write(self, records: memoryview) -> None:
+        """Append whole records.
+
+        Raises:
+            QueryLogError: the disk is full or gone; records written before stay readable.
+        """
+        try:
+            while records:
+                room = (SEGMENT_ROWS - self._rows_in_segment) * RECORD.size
+                self._write_all(records[:room])
+                rows = min(len(records), room) // RECORD.size
+                self.rows += rows
+                self._rows_in_segment += rows
+                records = records[room:]
+                if self._rows_in_segment == SEGMENT_ROWS:
+                    self._next_segment()
+        except OSError as error:
+            raise _cannot_write(self._folder, error) from error
+
+    def write_errors(self, errors: Iterable[LoggedError]) -> None:
+        """Append errors; call it before the records that name them.
+
+        Raises:
+            QueryLogError: the disk is full or gone.
+        """
+        try:
+            for error in errors:
+                self._errors.write(json.dumps(asdict(error)) + "\n")
+            self._errors.flush()
+        except OSError as error:
+            raise _cannot_write(self._folder, error) from error
+
+    def close(self) -> None:
+        """Close the files; what was written stays."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            self._errors.close()
+
+    def _write_all(self, data: memoryview) -> None:
+        while data:
+            data = data[os.write(self._file, data) :]
+
+    def _next_segment(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._segment += 1
+        path = self._folder / f"{self._segment:05d}{SUFFIX}"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._rows_in_segment = 0
+
+
+def read_errors(folder: Path) -> list[LoggedError]:
+    """Return the errors of a spool; a last line that was cut by a crash is left out."""
+    path = folder / ERRORS
+    errors = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            break
+        errors.append(LoggedError(fields["number"], Outcome(fields["outcome"]), fields["code"], fields["message"]))
+    return errors
+
+
+def _cannot_write(folder: Path, error: OSError) -> QueryLogError:
+    return QueryLogError(
+        f"the query log cannot be written in {folder}: {error.strerror or error}",
+        hint="free disk space, or point UPPERBOUND_HOME to another disk",
+    )

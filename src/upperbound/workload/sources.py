@@ -1,0 +1,83 @@
+"""Where the values of one parameter come from.
+
+A source produces values in chunks; the driver's encoder turns a chunk into what the driver sends. The measuring loop
+then only takes the next element of an iterator.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upperbound.domain.sharding import Shard
+from upperbound.workload.zipf import ZipfSampler
+
+Values = NDArray[np.int64] | Sequence[object]
+
+
+class ValueSource(Protocol):
+    """Produces the values of one parameter for one thread."""
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return the next ``n`` values; two sources of the same seed and shard return the same ones."""
+        ...
+
+
+class UniformSource:
+    """Every integer of ``[low, high]`` is as likely as any other."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low, self._high = low, high
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return ``n`` independent draws."""
+        return rng.integers(self._low, self._high, n, dtype=np.int64, endpoint=True)
+
+
+class ZipfSource:
+    """Integers of ``[low, high]``, ``low`` the most frequent, others by rank to the power of ``-exponent``."""
+
+    def __init__(self, low: int, high: int, exponent: float) -> None:
+        self._low = low
+        self._sampler = ZipfSampler(high - low + 1, exponent)
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return ``n`` independent draws."""
+        return self._sampler.sample(rng, n) + (self._low - 1)
+
+
+class SequenceSource:
+    """Integers that no other thread of the run produces: its shard of ``start, start + 1, …``."""
+
+    def __init__(self, start: int, shard: Shard) -> None:
+        self._next = shard.sequence_value(start, 0)
+        self._step = shard.slots
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return the next ``n`` integers of the shard, in order; ``rng`` is not used."""
+        del rng
+        values = self._next + np.arange(n, dtype=np.int64) * self._step
+        self._next += n * self._step
+        return values
+
+
+class ListSource:
+    """Values of a list (a choice or a value pool), picked by an index that another source draws."""
+
+    def __init__(self, values: Sequence[object], index: ValueSource | None = None) -> None:
+        """Pick from ``values``, uniformly if no ``index`` source is given.
+
+        Raises:
+            ValueError: there is no value to pick from.
+        """
+        if not values:
+            raise ValueError("there is no value to pick from")
+        self._values = values
+        self._index = index or UniformSource(0, len(values) - 1)
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return ``n`` picks."""
+        values = self._values
+        indexes: Iterable[int] = np.asarray(self._index.chunk(rng, n)).tolist()
+        return [values[i] for i in indexes]
