@@ -18,11 +18,18 @@ die() {
 is_root_on_debian() { [ "$(id -u)" -eq 0 ] && [ -f /etc/debian_version ] && command -v apt-get >/dev/null 2>&1; }
 
 # The lists of packages on a fresh machine are missing or old: they are fetched once per script.
+# What apt and the packages' own scripts print is shown only if they fail.
 apt_install() {
+  local output
   export DEBIAN_FRONTEND=noninteractive
-  [ -n "${apt_lists_are_new:-}" ] || apt-get update -qq >/dev/null || return 1
-  apt_lists_are_new=yes
-  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  if [ -z "${apt_lists_are_new:-}" ]; then
+    output=$(apt-get update -qq 2>&1) || say "$output" # it fails when one of many sources does
+    apt_lists_are_new=yes
+  fi
+  if ! output=$(apt-get install -y -qq --no-install-recommends "$@" 2>&1); then
+    say "$output"
+    return 1
+  fi
 }
 
 is_supported_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }

@@ -19,21 +19,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "upperbound"
 SCRIPTS = [ROOT / ".ci" / "run", *sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())]
 DOCUMENTS = [path for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))] if path.is_file()]
+IGNORED = {".git", "__pycache__", *(ROOT / ".gitignore").read_text("utf-8").replace("/", "").split()}
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("[!_]*.py"))
 
 
 def repository_files() -> list[Path]:
     """Return the files that are in the repository or about to be, without what the checkout's tools have made."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if listing.returncode == 0:
-        paths = [ROOT / name for name in listing.stdout.split("\0") if name]
-    else:  # an unpacked archive, or a checkout that belongs to somebody else
-        paths = [path for path in ROOT.rglob("*") if not {".venv", ".git", "__pycache__"} & set(path.parts)]
+    try:
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):  # no git, an unpacked archive, or a checkout of another user
+        paths = [path for path in ROOT.rglob("*") if not IGNORED & set(path.relative_to(ROOT).parts)]
+    else:
+        paths = [ROOT / name for name in listing.split("\0") if name]
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
