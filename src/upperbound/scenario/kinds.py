@@ -1,0 +1,78 @@
+"""The words a scenario is written in: modes, operation kinds, presets, table types."""
+
+from enum import StrEnum
+
+
+class LoadMode(StrEnum):
+    """How the load is steered."""
+
+    CONCURRENCY = "CONCURRENCY"
+    """Keeps a number of threads busy: each sends its next query when it has the answer to the last (closed loop)."""
+
+
+class ScalingMode(StrEnum):
+    """How threads are spread over worker processes."""
+
+    AUTO = "AUTO"
+    """As few workers as carry ``load.threads`` on this machine."""
+    FIXED = "FIXED"
+    """Exactly ``min_workers`` times ``min_threads``."""
+
+
+class OperationKind(StrEnum):
+    """What an operation does; results are kept apart by it."""
+
+    POINT_LOOKUP = "POINT_LOOKUP"
+    """Reads one row by its key."""
+    RANGE_SCAN = "RANGE_SCAN"
+    """Reads neighbouring rows."""
+    INSERT = "INSERT"
+    """Adds rows."""
+    UPDATE = "UPDATE"
+    """Changes rows."""
+    GENERIC_SQL = "GENERIC_SQL"
+    """Any other statement; says itself whether it reads or writes."""
+
+
+class OperationType(StrEnum):
+    """Whether an operation reads or writes."""
+
+    READ = "READ"
+    """Leaves the data as it is."""
+    WRITE = "WRITE"
+    """Changes data."""
+
+
+TYPE_OF_KIND: dict[OperationKind, OperationType] = {
+    OperationKind.POINT_LOOKUP: OperationType.READ,
+    OperationKind.RANGE_SCAN: OperationType.READ,
+    OperationKind.INSERT: OperationType.WRITE,
+    OperationKind.UPDATE: OperationType.WRITE,
+}
+"""The type of the kinds that imply one; ``GENERIC_SQL`` is not in it."""
+
+
+class Preset(StrEnum):
+    """A named mix, which gives weights to operations that have none; see :mod:`upperbound.scenario.presets`."""
+
+    READ_ONLY = "READ_ONLY"
+    """Only reads."""
+    WRITE_ONLY = "WRITE_ONLY"
+    """Only writes."""
+    READ_HEAVY = "READ_HEAVY"
+    """Nine reads to one write."""
+    WRITE_HEAVY = "WRITE_HEAVY"
+    """Eight writes to two reads."""
+    MIXED = "MIXED"
+    """As many reads as writes."""
+    CUSTOM = "CUSTOM"
+    """No preset: every operation states its weight."""
+
+
+class TableType(StrEnum):
+    """The kind of table under test."""
+
+    POSTGRES = "POSTGRES"
+    """A table of a PostgreSQL server."""
+    SNOWFLAKE_POSTGRES = "SNOWFLAKE_POSTGRES"
+    """A table of Snowflake Postgres, which is a PostgreSQL server run by Snowflake."""
