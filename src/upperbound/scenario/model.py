@@ -17,6 +17,7 @@ from upperbound.scenario.kinds import (
     TableType,
 )
 from upperbound.scenario.params import Param
+from upperbound.scenario.presets import fill_weights
 
 EMBEDDED_TABLE = "public.orders"
 THREADS_MAX = 100_000
@@ -214,6 +215,11 @@ class Workload(ScenarioModel):
     seed: Annotated[Whole, Field(ge=0)] | None = None
     """Makes the order of operations and their values the same in each run; drawn anew, and kept in the result, when
     left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_preset(cls, data: Any) -> Any:
+        return fill_weights(data)
 
 
 class Scenario(ScenarioModel):
