@@ -27,8 +27,8 @@ class Clock(Protocol):
 class SystemClock:
     """The clock of this machine.
 
-    Monotonic time is ``time.perf_counter_ns``, the clock the measuring loop stamps its records with, so that both may be
-    compared within a process.
+    Monotonic time is ``time.perf_counter_ns``, the clock the measuring loop stamps its records with, so that both may
+    be compared within a process.
     """
 
     def utc_now(self) -> datetime:
