@@ -1,0 +1,293 @@
+"""What a worker has counted in one phase: the unit in which figures are published, merged and kept.
+
+A worker publishes cumulative figures every second; nothing is ever averaged. The last second is the difference of two
+snapshots (:func:`interval`), a run is the sum of its workers (:func:`merge`), and both keep the whole distribution.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from upperbound.domain.histogram import Histogram
+from upperbound.domain.phases import Phase
+
+BUSY_PCT_LIMIT: Final = 95.0
+"""Share of time, in percent, that a generator may be busy before its figures describe itself."""
+LAG_LIMIT_MS: Final = 1.0
+"""Generator lag at p99, in milliseconds, that is always tolerated."""
+LAG_LIMIT_RATIO: Final = 0.5
+"""Generator lag at p99 that is tolerated, as a share of the median latency."""
+
+
+@dataclass(frozen=True)
+class ErrorFigure:
+    """The failures of one outcome class."""
+
+    count: int
+    """How many attempts ended this way."""
+    sample: str
+    """One message, as the target wrote it."""
+
+
+@dataclass(frozen=True)
+class KindFigures:
+    """The attempts of one kind of operation."""
+
+    operations: int = 0
+    """Attempts that succeeded; what QPS counts."""
+    failed: int = 0
+    """Attempts that did not."""
+    histogram: Histogram = field(default_factory=Histogram)
+    """Latencies of the successful ones only, in microseconds."""
+
+    @property
+    def attempts(self) -> int:
+        """Successful and failed ones together."""
+        return self.operations + self.failed
+
+    @property
+    def error_pct(self) -> float | None:
+        """Failed attempts in percent of all; None when there were none."""
+        return 100.0 * self.failed / self.attempts if self.attempts else None
+
+    def __add__(self, other: "KindFigures") -> "KindFigures":
+        return KindFigures(
+            self.operations + other.operations, self.failed + other.failed, self.histogram + other.histogram
+        )
+
+    def __sub__(self, earlier: "KindFigures") -> "KindFigures":
+        return KindFigures(
+            _since(self.operations, earlier.operations),
+            _since(self.failed, earlier.failed),
+            self.histogram - earlier.histogram,
+        )
+
+
+@dataclass(frozen=True)
+class GeneratorFigures:
+    """How the load generator itself fared: the part of a result that says whether the rest may be believed."""
+
+    busy_ns: int = 0
+    """Time its loop was not waiting for the target, in nanoseconds."""
+    wall_ns: int = 0
+    """Time that passed, in nanoseconds; of the same worker as ``busy_ns``."""
+    lag: Histogram = field(default_factory=Histogram)
+    """Microseconds from an answer being there to its being handled."""
+    host_cpu_pct: float | None = None
+    """Use of all CPUs of its host, 0 to 100, at the last reading; None when it cannot be read."""
+
+    @property
+    def busy_pct(self) -> float | None:
+        """Share of time busy, 0 to 100; None before any time has passed."""
+        return min(100.0, 100.0 * self.busy_ns / self.wall_ns) if self.wall_ns > 0 else None
+
+    @property
+    def lag_p99_ms(self) -> float | None:
+        """The lag at p99 in milliseconds; None when no lag was recorded."""
+        return self.lag.percentile_us(99) / 1000 if self.lag.total else None
+
+
+@dataclass(frozen=True)
+class PhaseFigures:
+    """Everything one worker, or by :func:`merge` one run, has counted in one phase."""
+
+    phase: Phase
+    """The phase these figures belong to; figures of different phases never mix."""
+    seconds: float = 0.0
+    """Length of the phase so far."""
+    by_kind: Mapping[str, KindFigures] = field(default_factory=dict)
+    """Figures by operation label."""
+    errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
+    """Failures by outcome label, such as ``lock_timeout``."""
+    generator: GeneratorFigures = field(default_factory=GeneratorFigures)
+    """The generator's own health in this phase."""
+    warmup_operations: int = 0
+    """Attempts made in the warmup before, failed ones included."""
+    logged_rows: int = 0
+    """Rows handed to the query log so far, warmup included."""
+
+    @property
+    def operations(self) -> int:
+        """Successful operations of all kinds."""
+        return sum(kind.operations for kind in self.by_kind.values())
+
+    @property
+    def failed(self) -> int:
+        """Failed attempts of all kinds."""
+        return sum(kind.failed for kind in self.by_kind.values())
+
+    @property
+    def attempts(self) -> int:
+        """Successful and failed ones together."""
+        return self.operations + self.failed
+
+    @property
+    def histogram(self) -> Histogram:
+        """The latencies of all kinds, as a new histogram."""
+        merged = Histogram()
+        for kind in self.by_kind.values():
+            merged += kind.histogram
+        return merged
+
+    @property
+    def qps(self) -> float | None:
+        """Successful operations per second; None before any time has passed."""
+        return self.operations / self.seconds if self.seconds > 0 else None
+
+    @property
+    def attempted_qps(self) -> float | None:
+        """Attempts per second; None before any time has passed."""
+        return self.attempts / self.seconds if self.seconds > 0 else None
+
+    @property
+    def error_pct(self) -> float | None:
+        """Failed attempts in percent of all; None when there were none."""
+        return 100.0 * self.failed / self.attempts if self.attempts else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; histograms are standard HdrHistogram V2 strings."""
+        return {
+            "phase": self.phase.value,
+            "seconds": self.seconds,
+            "by_kind": {
+                label: {
+                    "operations": kind.operations,
+                    "failed": kind.failed,
+                    "histogram": kind.histogram.encode(),
+                }
+                for label, kind in self.by_kind.items()
+            },
+            "errors": {label: {"count": error.count, "sample": error.sample} for label, error in self.errors.items()},
+            "generator": {
+                "busy_ns": self.generator.busy_ns,
+                "wall_ns": self.generator.wall_ns,
+                "lag": self.generator.lag.encode(),
+                "host_cpu_pct": self.generator.host_cpu_pct,
+            },
+            "warmup_operations": self.warmup_operations,
+            "logged_rows": self.logged_rows,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "PhaseFigures":
+        """Read what :meth:`to_json` wrote.
+
+        Raises :class:`KeyError` for a missing field and :class:`ValueError` for one that cannot be read.
+        """
+        generator = data["generator"]
+        return cls(
+            phase=Phase(data["phase"]),
+            seconds=float(data["seconds"]),
+            by_kind={
+                label: KindFigures(kind["operations"], kind["failed"], Histogram.decode(kind["histogram"]))
+                for label, kind in data["by_kind"].items()
+            },
+            errors={label: ErrorFigure(error["count"], error["sample"]) for label, error in data["errors"].items()},
+            generator=GeneratorFigures(
+                generator["busy_ns"],
+                generator["wall_ns"],
+                Histogram.decode(generator["lag"]),
+                generator["host_cpu_pct"],
+            ),
+            warmup_operations=data["warmup_operations"],
+            logged_rows=data["logged_rows"],
+        )
+
+
+def interval(newer: PhaseFigures, older: PhaseFigures) -> PhaseFigures:
+    """Return what one worker counted between two of its cumulative snapshots of the same phase.
+
+    Errors that did not grow are left out. Raises :class:`ValueError` when the phases differ or ``older`` has counted
+    more than ``newer``.
+    """
+    if newer.phase is not older.phase:
+        raise ValueError(f"no interval from {older.phase.value} to {newer.phase.value}: each phase counts from zero")
+    if missing := older.by_kind.keys() - newer.by_kind.keys():
+        raise ValueError(f"the older snapshot has counted {', '.join(sorted(missing))}, the newer one has not")
+    grown = {
+        label: _since(error.count, older.errors[label].count if label in older.errors else 0)
+        for label, error in newer.errors.items()
+    }
+    return PhaseFigures(
+        phase=newer.phase,
+        seconds=newer.seconds - older.seconds,
+        by_kind={
+            label: kind - older.by_kind[label] if label in older.by_kind else kind
+            for label, kind in newer.by_kind.items()
+        },
+        errors={label: ErrorFigure(count, newer.errors[label].sample) for label, count in grown.items() if count},
+        generator=GeneratorFigures(
+            busy_ns=_since(newer.generator.busy_ns, older.generator.busy_ns),
+            wall_ns=_since(newer.generator.wall_ns, older.generator.wall_ns),
+            lag=newer.generator.lag - older.generator.lag,
+            host_cpu_pct=newer.generator.host_cpu_pct,
+        ),
+        warmup_operations=_since(newer.warmup_operations, older.warmup_operations),
+        logged_rows=_since(newer.logged_rows, older.logged_rows),
+    )
+
+
+def merge(figures: Sequence[PhaseFigures]) -> PhaseFigures:
+    """Return the figures of several workers in the same phase as one.
+
+    Counts add up, histograms merge, an error class keeps the first sample, and the length is that of the longest, as
+    workers run side by side. Of the generators the busiest one counts, since one overloaded worker spoils the run; their
+    lag merges, and of the host readings the highest stays. The inputs are unchanged; the result may share histograms
+    with them. Raises :class:`ValueError` for nothing to merge or for different phases.
+    """
+    if not figures:
+        raise ValueError("there are no figures to merge")
+    phases = {one.phase for one in figures}
+    if len(phases) > 1:
+        raise ValueError(f"figures of different phases cannot be merged: {', '.join(sorted(phases))}")
+    by_kind: dict[str, KindFigures] = {}
+    errors: dict[str, ErrorFigure] = {}
+    for one in figures:
+        for label, kind in one.by_kind.items():
+            by_kind[label] = by_kind[label] + kind if label in by_kind else kind
+        for label, error in one.errors.items():
+            first = errors.get(label, ErrorFigure(0, error.sample))
+            errors[label] = ErrorFigure(first.count + error.count, first.sample)
+    return PhaseFigures(
+        phase=figures[0].phase,
+        seconds=max(one.seconds for one in figures),
+        by_kind=by_kind,
+        errors=errors,
+        generator=_merge_generators([one.generator for one in figures]),
+        warmup_operations=sum(one.warmup_operations for one in figures),
+        logged_rows=sum(one.logged_rows for one in figures),
+    )
+
+
+def client_bound(generator: GeneratorFigures, p50_ms: float | None) -> bool:
+    """Say whether the figures of a run describe its generator and not its database.
+
+    True in either of two cases:
+
+    - The busiest worker was busy for more than 95 % of the time. A closed loop that is never idle has answers waiting
+      for it, so more threads would raise the latency it reports and not the throughput. The last 5 % are left because a
+      loop that is just saturated still enters its wait once per round.
+    - Answers waited too long to be handled: lag at p99 above 1 ms, and above half of the median latency. The share
+      keeps the part of a latency that is the generator's own below the part that is the database's; the fixed 1 ms
+      keeps the scheduling jitter of a shared host from condemning runs against a very fast target. With ``p50_ms`` None
+      only the 1 ms counts.
+    """
+    busy_pct, lag_p99_ms = generator.busy_pct, generator.lag_p99_ms
+    if busy_pct is not None and busy_pct > BUSY_PCT_LIMIT:
+        return True
+    return lag_p99_ms is not None and lag_p99_ms > max(LAG_LIMIT_MS, LAG_LIMIT_RATIO * (p50_ms or 0.0))
+
+
+def _merge_generators(generators: Sequence[GeneratorFigures]) -> GeneratorFigures:
+    busiest = max(generators, key=lambda one: one.busy_pct or 0.0)
+    lag = Histogram()
+    for one in generators:
+        lag += one.lag
+    host_readings = [one.host_cpu_pct for one in generators if one.host_cpu_pct is not None]
+    return GeneratorFigures(busiest.busy_ns, busiest.wall_ns, lag, max(host_readings, default=None))
+
+
+def _since(newer: int, older: int) -> int:
+    if newer < older:
+        raise ValueError(f"a cumulative count cannot go from {older} back to {newer}")
+    return newer - older
