@@ -67,9 +67,9 @@ class Statement:
     """True if a row of parameters can be larger than a socket takes at once."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class LoopTimes:
-    """What the loop has measured of itself since it began; written by the loop, read by others."""
+    """What the loop has measured of itself since it began; replaced as a whole, so that readers see a consistent one."""
 
     wall_ns: int = 0
     waited_ns: int = 0
@@ -117,6 +117,7 @@ class EventLoopExecutor:
         self._random = random.Random(seed)  # noqa: S311 - spreads reconnections, protects nothing
         self._lost_since_ns = 0
         self._last_loss = ""
+        self._recorded_until_ns = 0
         self.times = LoopTimes()
         self._epoll = select.epoll()
         self._bell = Bell()
@@ -192,12 +193,13 @@ class EventLoopExecutor:
         Raises:
             TargetUnreachable: no connection could be held for :data:`TARGET_LOST_NS`.
         """
-        begun = time.perf_counter_ns()
+        begun, waited_ns = time.perf_counter_ns(), 0
         while (timeout := self._housekeep(time.perf_counter_ns())) is not None:
             turn_end = time.perf_counter_ns() + min(TURN_NS, timeout)
-            self._spin(turn_end, timeout / 1e9)
-            self.times.wall_ns = time.perf_counter_ns() - begun
+            waited_ns += self._spin(turn_end, timeout / 1e9)
+            self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
         self._hand_over(time.perf_counter_ns())
+        self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
 
     def close(self) -> None:
         """Close every connection; call it when :meth:`run` has returned."""
@@ -209,10 +211,10 @@ class EventLoopExecutor:
 
     # The loop ---------------------------------------------------------------------------------------------------
 
-    def _spin(self, turn_end: int, timeout: float) -> None:  # noqa: C901 - a call per branch would cost each query
-        """Handle what is ready until ``turn_end``, or until someone rang the bell.
+    def _spin(self, turn_end: int, timeout: float) -> int:  # noqa: C901 - a call per branch would cost each query
+        """Handle what is ready until ``turn_end``, or until someone rang the bell; return the time spent waiting.
 
-        Everything the loop touches per query is a local; exceptional cases leave through :meth:`_exceptional`.
+        Everything the loop touches per query is a local.
         """
         by_fd, poll, now, pack, size = (
             self._by_fd,
@@ -275,7 +277,7 @@ class EventLoopExecutor:
                 except BellRung:
                     listening = False
         self._buffer, self._offset = buffer, offset
-        self.times.waited_ns += waited
+        return waited
 
     def _housekeep(self, now_ns: int) -> int | None:
         """Do what is due between two spins; return the longest wait in ns until the next, or None when all is done."""
@@ -285,7 +287,7 @@ class EventLoopExecutor:
             self._arrived(arrival.client, arrival.connection, arrival.error, now_ns)
         while self._timers and self._timers[0][0] <= now_ns:
             heapq.heappop(self._timers)[2](now_ns)
-        if now_ns - self.times.recorded_until_ns >= TURN_NS:
+        if now_ns - self._recorded_until_ns >= TURN_NS:
             self._hand_over(now_ns)
         if now_ns >= self.stop_ns and all(client.operation == IDLE for client in self._by_fd.values()):
             return None
@@ -297,7 +299,7 @@ class EventLoopExecutor:
         """Give the recorder what has been recorded so far."""
         if self._offset:
             self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
-        self.times.recorded_until_ns = now_ns
+        self._recorded_until_ns = now_ns
 
     def _check_target(self, now_ns: int) -> None:
         """Raise when every connection has been away for too long."""

@@ -121,6 +121,15 @@ class Recorder:
             self._behind = self._buffers > MAX_BUFFERS
             return bytearray(len(buffer))
 
+    def totals(self) -> tuple[int, int]:
+        """Return how many operations have succeeded and failed, warmup included."""
+        with self._lock:
+            tallies = self._tallies.values()
+            return (
+                sum(int(tally.succeeded.sum()) for tally in tallies),
+                sum(int(tally.failed.sum()) for tally in tallies),
+            )
+
     def figures(self, phase: Phase, window: Window) -> PhaseFigures:
         """Return everything counted in ``phase`` so far; the caller says which time that covers."""
         with self._lock:

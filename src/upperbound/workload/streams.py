@@ -18,7 +18,7 @@ them holds the measuring loop up for about 20 µs, and that 1,000 threads with a
 Row = list[bytes | None]
 """The parameters of one execution as the driver takes them."""
 
-Encode = Callable[[Values], Iterator[bytes]]
+Encode = Callable[[Values], Iterator[bytes | None]]
 """Turns a chunk of values into the driver's bytes, one element each."""
 
 
@@ -86,7 +86,7 @@ class Workload:
         return map(list, zip(*columns, strict=False)).__next__
 
 
-def _values(parameter: ParameterPlan, shard: Shard, rng: np.random.Generator) -> Iterator[bytes]:
+def _values(parameter: ParameterPlan, shard: Shard, rng: np.random.Generator) -> Iterator[bytes | None]:
     """Return the endless encoded values of one parameter; past the chunk boundary each costs one C iterator step."""
     source = parameter.source(shard)
     return chain.from_iterable(parameter.encode(source.chunk(rng, CHUNK)) for _ in repeat(None))

@@ -1,0 +1,30 @@
+"""``python -m upperbound.worker``: what the local launcher starts; ``upperbound worker`` is the same for people."""
+
+import argparse
+import sys
+
+from upperbound.worker.control import WorkerOptions
+from upperbound.worker.main import run_worker
+
+
+def main() -> int:
+    """Read the command line and live as one worker."""
+    parser = argparse.ArgumentParser(prog="upperbound worker", description="Carry one worker's share of a run.")
+    parser.add_argument("--store", required=True, help="URL of the control and results store")
+    parser.add_argument("--run-id", required=True)
+    parser.add_argument("--worker-id", required=True)
+    parser.add_argument("--worker-group-id", type=int, required=True)
+    parser.add_argument("--worker-group-count", type=int, required=True)
+    given = parser.parse_args()
+    return run_worker(
+        WorkerOptions(
+            store_url=given.store,
+            run_id=given.run_id,
+            worker_id=given.worker_id,
+            group_id=given.worker_group_id,
+            group_count=given.worker_group_count,
+        )
+    )
+
+
+sys.exit(main())

@@ -1,0 +1,353 @@
+"""The control side of a worker: everything between it and the store, in a thread of its own.
+
+It never shares a lock with the measuring loop: it reads counters the loop leaves behind and rings its bell.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+from upperbound.clock import Clock
+from upperbound.domain.events import EventType
+from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.histogram import latency_ms
+from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.run_state import TERMINAL, RunStatus
+from upperbound.domain.worker_state import WorkerEvent, WorkerStatus, next_worker_status
+from upperbound.errors import StoreUnreachable
+from upperbound.store.engine import Store
+from upperbound.store.heartbeats import Heartbeat
+from upperbound.store.snapshots import Snapshot
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 1.0
+POLL_S = 0.5
+START_POLL_S = 0.1
+"""Between two looks at the events before the start: how much later than START_TIME a worker may begin."""
+RECONCILE_S = 5.0
+"""Between two looks at the run's own row, in case an event was missed."""
+RETRY_S = 0.5
+"""Between two attempts to write the last rows."""
+STORE_LOST_S = 60.0
+"""Without the store for this long a worker ends its load: nobody watches it."""
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """What a worker is told on its command line."""
+
+    store_url: str
+    run_id: str
+    worker_id: str
+    group_id: int
+    group_count: int
+
+    @property
+    def test_id(self) -> str:
+        """The id of the worker's own row in ``TEST_RESULTS``."""
+        return f"{self.run_id}-{self.worker_id}"
+
+
+@dataclass(frozen=True)
+class StartOrder:
+    """The run has started: what that means on this machine's monotonic clock."""
+
+    start_ns: int
+    """START_TIME."""
+    plan: PhasePlan
+
+    @property
+    def measurement_start_ns(self) -> int:
+        """When WARMUP ends and MEASUREMENT begins."""
+        return self.start_ns + int(self.plan.warmup_s * 1e9)
+
+    @property
+    def stop_ns(self) -> int:
+        """The planned end of the load."""
+        return self.start_ns + int(self.plan.total_s * 1e9)
+
+    def phase_at(self, now_ns: int) -> Phase:
+        """Return the phase by plan."""
+        return self.plan.phase_at((now_ns - self.start_ns) / 1e9)
+
+
+class Load(Protocol):
+    """What the control side sees of the running load."""
+
+    @property
+    def active_threads(self) -> int:
+        """Connections open and wanted."""
+        ...
+
+    @property
+    def target_threads(self) -> int:
+        """Connections wanted."""
+        ...
+
+    def figures(self, phase: Phase) -> PhaseFigures:
+        """Return what has been counted in ``phase`` so far."""
+        ...
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many operations have succeeded and failed since the start, warmup included."""
+        ...
+
+    def stop(self) -> None:
+        """Send nothing from now on."""
+        ...
+
+    def set_threads(self, threads: int) -> None:
+        """Keep this many threads busy."""
+        ...
+
+    def cancel_in_flight(self) -> int:
+        """Ask the target to cancel what is in flight."""
+        ...
+
+
+class Control:
+    """Reports to the store and takes its orders.
+
+    ``advance``, ``report`` and ``attach`` may be called from any thread; everything else happens in the control thread.
+    The load is stopped when a STOP event is seen, when the run turns out to be over, and when the store has been
+    unreachable for :data:`STORE_LOST_S`; then :attr:`store_lost` is set as well.
+    """
+
+    def __init__(self, store: Store, clock: Clock, options: WorkerOptions, plan: PhasePlan) -> None:
+        self._store, self._clock, self._options, self._plan = store, clock, options, plan
+        self._lock = threading.Lock()
+        self._status = WorkerStatus.STARTING
+        self._detail = ""
+        self._last_error = ""
+        self._load: Load | None = None
+        self._sequence_seen = 0
+        self._snapshots = 0
+        self._order: StartOrder | None = None
+        self._cancel_at_ns: int | None = None
+        self._stop_requested = False
+        self._reachable_ns = clock.monotonic_ns()
+        self._heartbeat_due_ns = self._snapshot_due_ns = self._reconcile_due_ns = 0
+        self._process = psutil.Process()
+        self._ending = threading.Event()
+        self._nudge = threading.Event()
+        self.started = threading.Event()
+        """Set when the run has started; :attr:`order` says when."""
+        self.stopped = threading.Event()
+        """Set when the load must end, or must not begin."""
+        self.store_lost = False
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+
+    @property
+    def order(self) -> StartOrder:
+        """When the run started; only after :attr:`started` is set."""
+        if self._order is None:
+            raise RuntimeError("the run has not started")
+        return self._order
+
+    @property
+    def status(self) -> WorkerStatus:
+        """The worker's state."""
+        return self._status
+
+    def start(self) -> None:
+        """Start the control thread."""
+        self._thread.start()
+
+    def attach(self, load: Load) -> None:
+        """Watch ``load`` from now on."""
+        self._load = load
+        if self.stopped.is_set():
+            load.stop()
+
+    def advance(self, event: WorkerEvent, *, error: str = "") -> None:
+        """Let ``event`` happen and report the new state soon.
+
+        Raises:
+            IllegalTransition: the state does not allow it.
+        """
+        with self._lock:
+            self._status = next_worker_status(self._status, event)
+        self._last_error = error or self._last_error
+        self._hurry()
+
+    def report(self, detail: str) -> None:
+        """Say in the heartbeat what the worker is doing, such as ``12 of 50 connections open``."""
+        self._detail = detail
+
+    def request_stop(self) -> None:
+        """End the load within half a second, as if a STOP had been seen.
+
+        Takes no lock, so that a signal handler may call it whatever it has interrupted.
+        """
+        self._stop_requested = True
+
+    def finish(self, wait_s: float) -> None:
+        """End the control thread after a last heartbeat, trying for ``wait_s`` when the store is away."""
+        self._ending.set()
+        self._nudge.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.persist(self._write_heartbeat, wait_s)
+
+    def persist(self, write: Callable[[], None], wait_s: float) -> None:
+        """Write to the store, trying for ``wait_s`` while it is away; what cannot be written is said in the log."""
+        deadline = self._clock.monotonic_ns() + int(wait_s * 1e9)
+        while True:
+            try:
+                write()
+            except StoreUnreachable as error:
+                if self._clock.monotonic_ns() >= deadline:
+                    log.warning("the store stays away; last rows are lost: %s", error)
+                    return
+                self._clock.sleep(RETRY_S)
+            else:
+                return
+
+    # The thread -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                self._turn(self._clock.monotonic_ns())
+                self._reachable_ns = self._clock.monotonic_ns()
+            except StoreUnreachable as error:
+                self._store_away(error)
+            except Exception as error:
+                # A control side that dies must take the worker with it: nobody would stop the load.
+                log.exception("the control side failed")
+                self._last_error = f"control side: {error}"
+                self._stop()
+            self._nudge.wait(POLL_S if self.started.is_set() else START_POLL_S)
+            self._nudge.clear()
+
+    def _turn(self, now_ns: int) -> None:
+        """Do what is due: orders first, then reports."""
+        if self._stop_requested:
+            self._stop()
+        self._read_events()
+        if now_ns >= self._reconcile_due_ns:
+            self._reconcile()
+            self._reconcile_due_ns = now_ns + int(RECONCILE_S * 1e9)
+        if now_ns >= self._heartbeat_due_ns:
+            self._heartbeat_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
+            self._write_heartbeat()
+        if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
+            self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
+            self.write_snapshot()
+        if self._cancel_at_ns is not None and now_ns >= self._cancel_at_ns and self._load is not None:
+            self._cancel_at_ns = None
+            log.warning("drain timeout: %d queries in flight were asked to cancel", self._load.cancel_in_flight())
+
+    def _read_events(self) -> None:
+        events = self._store.events.after(self._options.run_id, self._sequence_seen)
+        for event in events:
+            self._sequence_seen = event.sequence
+            match event.type:
+                case EventType.START:
+                    self._reconcile()
+                case EventType.STOP:
+                    timeout_s = float(event.data.get("drain_timeout_seconds", 120.0))
+                    self._cancel_at_ns = self._clock.monotonic_ns() + int(timeout_s * 1e9)
+                    self._stop()
+                case EventType.SET_WORKER_TARGET if event.data.get("worker_id") == self._options.worker_id:
+                    self._set_threads(int(event.data["target_threads"]))
+                case _:
+                    log.debug("event %s needs nothing here", event.type)
+
+    def _reconcile(self) -> None:
+        """Take the run's row at its word: started, stopping, or over."""
+        before_ns = self._clock.monotonic_ns()
+        run = self._store.runs.get(self._options.run_id)
+        read_ns = (before_ns + self._clock.monotonic_ns()) // 2
+        if run.status is RunStatus.RUNNING and run.elapsed_s is not None and not self.started.is_set():
+            self._order = StartOrder(read_ns - int(run.elapsed_s * 1e9), self._plan)
+            self.started.set()
+        if run.status in TERMINAL or run.status in {RunStatus.STOPPING, RunStatus.CANCELLING}:
+            self._stop()
+
+    def _stop(self) -> None:
+        self.stopped.set()
+        if self._load is not None:
+            self._load.stop()
+
+    def _set_threads(self, threads: int) -> None:
+        if self._load is not None:
+            self._load.set_threads(threads)
+
+    def _store_away(self, error: StoreUnreachable) -> None:
+        away_s = (self._clock.monotonic_ns() - self._reachable_ns) / 1e9
+        log.warning("the store has been away for %.0f s: %s", away_s, error)
+        if away_s >= STORE_LOST_S:
+            self.store_lost = True
+            self._stop()
+
+    # Reports ----------------------------------------------------------------------------------------------------
+
+    def phase(self) -> Phase:
+        """Return the worker's phase: by plan while it runs, COOLDOWN while it drains."""
+        if not self.started.is_set():
+            return Phase.PREPARING
+        if self._status in {WorkerStatus.COMPLETED, WorkerStatus.FAILED}:
+            return Phase.COMPLETED
+        return Phase.COOLDOWN if self.stopped.is_set() else self.order.phase_at(self._clock.monotonic_ns())
+
+    def write_snapshot(self) -> None:
+        """Write the figures of the present phase; while draining, those of the measurement."""
+        if self._load is None:
+            return
+        phase = Phase.WARMUP if self.phase() is Phase.WARMUP else Phase.MEASUREMENT
+        figures = self._load.figures(phase)
+        latency = latency_ms(figures.histogram)
+        self._snapshots += 1
+        self._store.snapshots.write(
+            Snapshot(
+                run_id=self._options.run_id,
+                test_id=self._options.test_id,
+                worker_id=self._options.worker_id,
+                group_id=self._options.group_id,
+                group_count=self._options.group_count,
+                sequence=self._snapshots,
+                phase=phase,
+                elapsed_s=(self._clock.monotonic_ns() - self.order.start_ns) / 1e9,
+                operations=figures.operations,
+                failed=figures.failed,
+                qps=figures.operations / figures.seconds if figures.seconds > 0 else 0.0,
+                p50_ms=latency.p50_ms,
+                p95_ms=latency.p95_ms,
+                p99_ms=latency.p99_ms,
+                active_threads=self._load.active_threads,
+                target_threads=self._load.target_threads,
+                figures=figures.to_json(),
+            )
+        )
+
+    def _write_heartbeat(self) -> None:
+        load = self._load
+        succeeded, failed = load.totals() if load else (0, 0)
+        self._store.heartbeats.upsert(
+            Heartbeat(
+                run_id=self._options.run_id,
+                worker_id=self._options.worker_id,
+                group_id=self._options.group_id,
+                status=self._status,
+                phase=self.phase(),
+                active_threads=load.active_threads if load else 0,
+                target_threads=load.target_threads if load else 0,
+                cpu_pct=self._process.cpu_percent(),
+                memory_pct=self._process.memory_percent(),
+                queries=succeeded,
+                errors=failed,
+                last_error=self._last_error,
+                detail=self._detail,
+            )
+        )
+
+    def _hurry(self) -> None:
+        """Let the next turn write a heartbeat, and soon."""
+        self._heartbeat_due_ns = 0
+        self._nudge.set()

@@ -1,0 +1,236 @@
+"""The life of a worker process: configure, connect, wait for the start, carry the load, drain, report."""
+
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from upperbound.clock import Clock, SystemClock
+from upperbound.domain.phases import PhasePlan
+from upperbound.domain.worker_state import WorkerEvent, WorkerExit, WorkerStatus
+from upperbound.errors import (
+    ConfigurationError,
+    QueryLogError,
+    RunNotFound,
+    StoreError,
+    StoreUnreachable,
+    TargetError,
+)
+from upperbound.loadgen.errors_table import ErrorTable
+from upperbound.loadgen.event_loop import EventLoopExecutor
+from upperbound.loadgen.recorder import BUFFER_BYTES, Recorder
+from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
+from upperbound.querylog.spool import Manifest, SpoolWriter
+from upperbound.scenario.run_config import RunConfig
+from upperbound.store.engine import Store, open_store
+from upperbound.targets.postgres import ConnInfo
+from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
+from upperbound.worker.load import RunningLoad
+from upperbound.worker.preparation import PreparedLoad, prepare
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120.0
+"""The longest a ready worker waits for the start."""
+WAIT_STEP_S = 0.05
+"""How often a waiting worker looks whether it has been told something."""
+CONNECT_TIMEOUT_S = 10.0
+SWITCH_INTERVAL_S = 0.0005
+"""How long another thread may keep the measuring loop from the interpreter, instead of Python's 5 ms."""
+
+
+def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
+    """Live the life of one worker and return its exit code; see :class:`upperbound.domain.worker_state.WorkerExit`."""
+    clock = clock or SystemClock()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        with ExitStack() as stack:
+            store = stack.enter_context(_open_store(options.store_url, clock))
+            config = RunConfig.model_validate(store.runs.get(options.run_id).scenario_config)
+            return int(_Worker(store, config, options, clock).live())
+    except StoreUnreachable as error:
+        log.error("%s", error)
+        return WorkerExit.STORE_UNREACHABLE
+    except (ConfigurationError, RunNotFound, StoreError, ValidationError) as error:
+        log.error("%s", error)
+        return WorkerExit.CONFIGURATION
+
+
+def _open_store(url: str, clock: Clock) -> Store:
+    """Open the store, trying for as long as a running worker would."""
+    deadline = clock.monotonic_ns() + int(STORE_LOST_S * 1e9)
+    while True:
+        try:
+            return open_store(url, migrate=False)
+        except StoreUnreachable:
+            if clock.monotonic_ns() >= deadline:
+                raise
+            clock.sleep(0.5)
+
+
+class _Worker:
+    """One worker with its configuration loaded."""
+
+    def __init__(self, store: Store, config: RunConfig, options: WorkerOptions, clock: Clock) -> None:
+        self._store, self._config, self._options, self._clock = store, config, options, clock
+        self._threads = config.threads[options.group_id]
+        load = config.scenario.load
+        self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
+        self._control = Control(store, clock, options, self._plan)
+        self._run_folder = Path(os.environ["UPPERBOUND_HOME"]) / "runs" / options.run_id
+        self._fatal: QueryLogError | None = None
+        self._executor: EventLoopExecutor | None = None
+
+    def live(self) -> WorkerExit:
+        """Go through the states to the end; every way out writes a last heartbeat."""
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self._control.request_stop())
+        control = self._control
+        control.start()
+        try:
+            code = self._work()
+        except TimeoutError as error:
+            code = self._failed(WorkerExit.NO_START, error)
+        except (TargetError, QueryLogError) as error:
+            code = self._failed(WorkerExit.WORKLOAD, error)
+        except StoreUnreachable as error:
+            code = self._failed(WorkerExit.STORE_UNREACHABLE, error)
+        except (ConfigurationError, StoreError) as error:
+            code = self._failed(WorkerExit.CONFIGURATION, error)
+        except Exception as error:
+            self._failed(WorkerExit.WORKLOAD, error)
+            raise
+        finally:
+            control.finish(self._patience_s)
+        return code
+
+    @property
+    def _patience_s(self) -> float:
+        """How long to wait for the store with the last rows: not again, if that is why the load ended."""
+        return 0.0 if self._control.store_lost else STORE_LOST_S
+
+    def _work(self) -> WorkerExit:
+        control = self._control
+        control.advance(WorkerEvent.CONFIGURED)
+        conninfo = ConnInfo(
+            url=self._config.target_url,
+            password=SecretStr(os.environ["PGPASSWORD"]) if "PGPASSWORD" in os.environ else None,
+            application_name=f"upperbound:{self._options.run_id}:{self._options.worker_id}",
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+        )
+        options = self._options
+        prepared = prepare(self._config, conninfo, group_id=options.group_id, group_count=options.group_count)
+        errors = ErrorTable()
+        recorder = Recorder(kinds=prepared.kinds, errors=errors, on_error=self._on_recorder_error)
+        with ExitStack() as stack:
+            executor = self._executor = self._make_executor(prepared, recorder, errors)
+            stack.callback(executor.close)
+            executor.open(self._threads, self._report_progress)
+            control.report(f"{self._threads} connections open")
+            if control.stopped.is_set():
+                return self._leave_early()
+            control.advance(WorkerEvent.CONNECTED)
+            order = self._wait_for_start()
+            if order is None:
+                return self._leave_early()
+            stack.callback(recorder.finish)
+            return self._carry(executor, recorder, prepared, order)
+
+    def _make_executor(self, prepared: PreparedLoad, recorder: Recorder, errors: ErrorTable) -> EventLoopExecutor:
+        return EventLoopExecutor(
+            statements=prepared.statements,
+            stream=prepared.stream,
+            connect=prepared.connect,
+            sink=recorder,
+            errors=errors,
+            buffer_bytes=BUFFER_BYTES,
+            think_ns=int(self._config.scenario.load.think_time_ms * 1e6),
+            seed=self._config.seed + self._options.group_id,
+        )
+
+    def _wait_for_start(self) -> StartOrder | None:
+        """Return when the run started, or None when it was called off.
+
+        Raises:
+            TimeoutError: no start came in time.
+        """
+        deadline = self._clock.monotonic_ns() + int(START_TIMEOUT_S * 1e9)
+        while not self._control.started.is_set():
+            if self._control.stopped.is_set():
+                return None
+            if self._clock.monotonic_ns() >= deadline:
+                raise TimeoutError(f"no START came within {START_TIMEOUT_S:.0f} s of being ready")
+            self._clock.sleep(WAIT_STEP_S)
+        return self._control.order
+
+    def _carry(
+        self, executor: EventLoopExecutor, recorder: Recorder, prepared: PreparedLoad, order: StartOrder
+    ) -> WorkerExit:
+        """Send until the end, drain, seal the log and write the worker's result."""
+        control = self._control
+        recorder.start(order.measurement_start_ns, self._spool(prepared, order))
+        load = RunningLoad(executor, recorder, order, self._clock)
+        executor.begin()
+        executor.stop_at(order.stop_ns)
+        control.advance(WorkerEvent.START)
+        control.attach(load)
+        try:
+            executor.run()
+        finally:
+            recorder.finish()
+            if control.status is WorkerStatus.RUNNING:
+                control.advance(WorkerEvent.STOP)
+            parts = self._seal()
+            control.persist(lambda: self._write_result(load, parts), self._patience_s)
+        if self._fatal is not None:
+            raise self._fatal
+        if control.store_lost:
+            return self._failed(WorkerExit.STORE_UNREACHABLE, StoreUnreachable("the store was away for too long"))
+        control.advance(WorkerEvent.DRAINED)
+        return WorkerExit.CLEAN
+
+    def _spool(self, prepared: PreparedLoad, order: StartOrder) -> SpoolWriter:
+        now_ns = self._clock.monotonic_ns()
+        manifest = Manifest(
+            run_id=self._options.run_id,
+            test_id=self._options.test_id,
+            worker_id=self._options.worker_id,
+            kinds=list(prepared.kinds),
+            operations=list(prepared.labels),
+            anchor_utc_us=int(self._clock.utc_now().timestamp() * 1_000_000),
+            anchor_ns=now_ns,
+            measurement_start_ns=order.measurement_start_ns,
+        )
+        return SpoolWriter(spool_folder(self._run_folder, self._options.worker_id), manifest)
+
+    def _seal(self) -> LogParts:
+        """Seal the log; the orchestrator tries again with what a full disk leaves unsealed."""
+        try:
+            return seal_worker(self._run_folder, self._options.worker_id)
+        except QueryLogError as error:
+            self._fatal = self._fatal or error
+            return LogParts(0, ())
+
+    def _report_progress(self, number: int) -> None:
+        self._control.report(f"{number} of {self._threads} connections open")
+
+    def _on_recorder_error(self, error: QueryLogError) -> None:
+        """End a load whose log cannot be kept; called in the recorder's thread."""
+        self._fatal = error
+        if self._executor is not None:
+            self._executor.stop()
+
+    def _leave_early(self) -> WorkerExit:
+        """End before the load began, because the run was called off."""
+        self._control.advance(WorkerEvent.STOP)
+        self._control.advance(WorkerEvent.DRAINED)
+        return WorkerExit.CLEAN
+
+    def _failed(self, code: WorkerExit, error: BaseException) -> WorkerExit:
+        log.error("%s", error)
+        self._control.advance(WorkerEvent.FAIL, error=str(error) or type(error).__name__)
+        return code
