@@ -13,7 +13,10 @@ from upperbound.errors import Problem, TargetMismatch
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 UNDEFINED_TABLE = "42P01"
+UNDEFINED_COLUMN = "42703"
+INDETERMINATE_TYPE = "42P18"
 _EXCERPT = 40
+_NAME = re.compile(r'(?:[\w$]+|"[^"]+")(?:\.(?:[\w$]+|"[^"]+"))*')
 _LEADING_COMMENT = re.compile(r"^/\*.*?\*/\s*", re.DOTALL)
 
 
@@ -35,6 +38,8 @@ class StatementFault:
     message: str
     """What is wrong, with the place in the statement."""
     hint: str
+    subject: str = ""
+    """The name in the statement that the fault is about, if it is about one."""
 
     def problem(self, where: str) -> Problem:
         """Return the fault as a problem at ``where``."""
@@ -88,9 +93,12 @@ def _fault(result: pq.abc.PGresult, statement: str, pgconn: pq.abc.PGconn) -> St
         raise psycopg.OperationalError(pgconn.get_error_message())
     message = field(pq.DiagnosticField.MESSAGE_PRIMARY)
     position = field(pq.DiagnosticField.STATEMENT_POSITION)
-    place = f" {_place(statement, int(position))}" if position else ""
     hint = field(pq.DiagnosticField.MESSAGE_HINT) or field(pq.DiagnosticField.MESSAGE_DETAIL)
-    return StatementFault(sqlstate, message + place, hint)
+    if not position:
+        return StatementFault(sqlstate, message, hint)
+    subject = _NAME.match(statement, int(position) - 1)
+    place = _place(statement, int(position))
+    return StatementFault(sqlstate, f"{message} {place}", hint, subject[0] if subject else "")
 
 
 def _place(statement: str, position: int) -> str:

@@ -97,6 +97,12 @@ def max_value(connection: Connection, table: str, column: str) -> int:
     return int(rows[0][0] or 0)
 
 
+def has_values(connection: Connection, table: str, column: str) -> bool:
+    """Say whether a column holds any value that is not NULL. Raises :class:`TargetMismatch` when it cannot be read."""
+    query = sql.SQL("SELECT EXISTS (SELECT 1 FROM {} WHERE {} IS NOT NULL)").format(_table(table), _column(column))
+    return bool(_execute(connection, query, table)[0][0])
+
+
 def _column(column: str) -> sql.Identifier:
     return sql.Identifier(parse_column(column))
 

@@ -1,0 +1,18 @@
+"""PostgreSQL as a target: connect, check, describe, and take values from it."""
+
+from upperbound.targets.pg_connection import ConnInfo, open_connection
+from upperbound.targets.pg_describe import StatementShape, describe
+from upperbound.targets.pg_preflight import TargetReport, preflight
+from upperbound.targets.pg_sampling import column_type, max_value, sample_pool
+
+__all__ = [
+    "ConnInfo",
+    "StatementShape",
+    "TargetReport",
+    "column_type",
+    "describe",
+    "max_value",
+    "open_connection",
+    "preflight",
+    "sample_pool",
+]
