@@ -73,7 +73,7 @@ def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
     middle is left out, a part that was cut in the middle is written anew, a part that is complete stays.
 
     Raises:
-        QueryLogError: a part cannot be written; the spool is kept.
+        QueryLogError: a part cannot be written, and the spool is kept; or one cannot be read.
     """
     spool, log = spool_folder(run_folder, worker_id), log_folder(run_folder)
     try:
@@ -89,28 +89,31 @@ def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
             for rest in spool.iterdir():
                 rest.unlink()
             spool.rmdir()
-        return _parts(sorted(log.glob(f"{worker_id}-?????.parquet")))
     except (OSError, pa.ArrowException) as error:
         raise QueryLogError(
             f"the query log of {worker_id} cannot be sealed into {log}: {error}",
             hint=f"free disk space; the raw records are kept in {spool}",
         ) from error
+    return _parts(log, f"{worker_id}-?????.parquet")
 
 
 def run_log(run_folder: Path) -> LogParts:
     """Return the sealed parts of a run.
 
     Raises:
-        QueryLogError: a part is missing or cannot be read.
+        QueryLogError: a part cannot be read.
     """
-    try:
-        return _parts(sorted(log_folder(run_folder).glob("*.parquet")))
-    except (OSError, pa.ArrowException) as error:
-        raise QueryLogError(f"the query log in {log_folder(run_folder)} cannot be read: {error}") from error
+    return _parts(log_folder(run_folder), "*.parquet")
 
 
-def _parts(files: Sequence[Path]) -> LogParts:
-    return LogParts(sum(pq.read_metadata(file).num_rows for file in files), tuple(files))
+def _parts(log: Path, pattern: str) -> LogParts:
+    files, rows = sorted(log.glob(pattern)), 0
+    for file in files:
+        try:
+            rows += pq.read_metadata(file).num_rows
+        except (OSError, pa.ArrowException) as error:
+            raise QueryLogError(f"the query log part {file} cannot be read: {error}") from error
+    return LogParts(rows, tuple(files))
 
 
 def _read(segment: Path) -> NDArray[np.void]:

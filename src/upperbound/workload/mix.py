@@ -16,7 +16,7 @@ def build_deck(weights_pct: Sequence[Decimal], rng: np.random.Generator) -> NDAr
 
     The cards of one operation are spread by stratified sampling: its ``n`` cards fall one each into ``n`` equal
     stretches of the deck, at a random place within. So any window, also one that wraps around the end, differs from the
-    plan by at most two cards per operation, while neighbours stay unpredictable.
+    plan by a handful of cards at most (as many as there are operations, and one), while neighbours stay unpredictable.
 
     Raises:
         ValueError: the weights do not add up to 100.00, or one has more than two decimals.
