@@ -8,7 +8,9 @@ from typing import Any
 import psycopg
 from psycopg import generators, pq
 
+from upperbound.domain.outcomes import Outcome
 from upperbound.errors import Problem, TargetMismatch
+from upperbound.targets.sqlstate import classify
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -89,9 +91,9 @@ def _fault(result: pq.abc.PGresult, statement: str, pgconn: pq.abc.PGconn) -> St
         return (result.error_field(name) or b"").decode(errors="replace")
 
     sqlstate = field(pq.DiagnosticField.SQLSTATE)
-    if not sqlstate:
-        raise psycopg.OperationalError(pgconn.get_error_message())
     message = field(pq.DiagnosticField.MESSAGE_PRIMARY)
+    if classify(sqlstate) is Outcome.CONNECTION_LOST:
+        raise psycopg.OperationalError(message or pgconn.get_error_message())
     position = field(pq.DiagnosticField.STATEMENT_POSITION)
     hint = field(pq.DiagnosticField.MESSAGE_HINT) or field(pq.DiagnosticField.MESSAGE_DETAIL)
     if not position:

@@ -129,19 +129,18 @@ def _integers(code: str, low: int, high: int) -> Callable[[Values], Iterator[byt
     """Return an encoder for big-endian integers of the numpy type ``code``."""
     big_endian = np.dtype(code).newbyteorder(">")
     split = struct.Struct(f"{big_endian.itemsize}s").iter_unpack
-    pack = struct.Struct(f">{big_endian.char}").pack
 
     def check(lowest: int, highest: int) -> None:
         if lowest < low or highest > high:
             raise OverflowError(f"{lowest if lowest < low else highest} is not in {low} to {high}")
 
-    def one(value: Any) -> bytes | None:
+    def one(value: object) -> bytes | None:
         if value is None:
             return None
-        if type(value) is not int:
+        if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"{value!r} is not a whole number")
         check(value, value)
-        return pack(value)
+        return value.to_bytes(big_endian.itemsize, "big", signed=low < 0)
 
     def encode(values: Values) -> Iterator[bytes | None]:
         if not isinstance(values, np.ndarray):
