@@ -12,6 +12,7 @@ import pytest
 from upperbound.errors import EmbeddedServerError
 from upperbound.targets.embedded import binaries
 from upperbound.targets.embedded.binaries import ServerUser, find_binaries, reachable, server_user
+from upperbound.targets.embedded.server import EmbeddedServer
 
 STRANGER = ServerUser(uid=64000, gid=64000, switch=True)
 
@@ -71,6 +72,10 @@ def test_programs_out_of_reach_are_copied_once_and_run(open_folder: Path, monkey
     made = found.program("postgres").stat().st_mtime_ns, [path.name for path in cache.iterdir()]
     assert find_binaries(STRANGER) == found
     assert (found.program("postgres").stat().st_mtime_ns, [path.name for path in cache.iterdir()]) == made
+
+    with EmbeddedServer(max_connections=10) as server:
+        running = Path(f"/proc/{server.pid}/exe").resolve()
+        assert running.is_relative_to(cache if os.geteuid() == 0 else original)
 
 
 def test_a_machine_without_postgresql_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
