@@ -447,7 +447,9 @@ class EventLoopExecutor:
 
     def _unregister(self, client: Client) -> None:
         if self._by_fd.pop(client.fd, None) is not None:
-            self._epoll.unregister(client.fd)
+            # libpq closes the socket of a connection it gives up, and the kernel then forgets it by itself.
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(client.fd)
         client.fd = -1
 
     def _at(self, due_ns: int, action: Callable[[int], None]) -> None:

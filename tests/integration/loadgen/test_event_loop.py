@@ -1,0 +1,273 @@
+"""The measuring loop against a real server: what it sends, records, and does when connections break."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import numpy as np
+import psycopg
+import pytest
+from numpy.typing import NDArray
+
+from upperbound.domain.outcomes import Outcome
+from upperbound.domain.sharding import Shard
+from upperbound.errors import TargetError, TargetUnreachable
+from upperbound.loadgen import event_loop
+from upperbound.loadgen.errors_table import ErrorTable
+from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
+from upperbound.loadgen.opening import Connection
+from upperbound.querylog.records import RECORD, RECORD_DTYPE
+from upperbound.workload.streams import OperationPlan, Workload
+
+DEADLINE_S = 30.0
+
+
+@dataclass
+class Sink:
+    """Keeps every record."""
+
+    parts: list[bytes] = field(default_factory=list)
+
+    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+        self.parts.append(bytes(buffer[:used_bytes]))
+        return bytearray(len(buffer))
+
+    @property
+    def records(self) -> NDArray[np.void]:
+        return np.frombuffer(b"".join(self.parts), RECORD_DTYPE)
+
+
+@dataclass
+class Rig:
+    """An executor with everything around it."""
+
+    executor: EventLoopExecutor
+    sink: Sink
+    errors: ErrorTable
+    thread: threading.Thread | None = None
+    failure: BaseException | None = None
+
+    def start(self, threads: int) -> None:
+        self.executor.open(threads, lambda _: None)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        self.executor.begin()
+
+    def _run(self) -> None:
+        try:
+            self.executor.run()
+        except TargetError as error:
+            self.failure = error
+
+    def finish(self) -> NDArray[np.void]:
+        self.executor.stop()
+        assert self.thread is not None
+        self.thread.join(DEADLINE_S)
+        assert not self.thread.is_alive(), "the loop does not drain"
+        self.executor.close()
+        return self.sink.records
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"timed out waiting until {what}"
+        threading.Event().wait(0.01)
+
+
+def rig(url: str, *statements: str, think_ns: int = 0, refuse: Callable[[], bool] = lambda: False) -> Rig:
+    """Return an executor that sends the statements in equal shares."""
+    share = Decimal(100) / len(statements)
+    plans = [OperationPlan(share, ()) for _ in statements]
+    workload = Workload(plans, seed=1)
+
+    def connect() -> Connection:
+        if refuse():
+            raise TargetUnreachable("refused by the test")
+        connection = psycopg.Connection.connect(url, autocommit=True)
+        for index, statement in enumerate(statements):
+            connection.pgconn.prepare(b"ub%d" % index, statement.encode())
+        return connection
+
+    sink, errors = Sink(), ErrorTable()
+    executor = EventLoopExecutor(
+        statements=[Statement(b"ub%d" % index, None) for index in range(len(statements))],
+        stream=lambda thread: workload.stream(Shard(0, 1, thread, 8)),
+        connect=connect,
+        sink=sink,
+        errors=errors,
+        buffer_bytes=64 * RECORD.size,
+        think_ns=think_ns,
+    )
+    return Rig(executor, sink, errors)
+
+
+@pytest.fixture
+def admin(fresh_database: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
+    with psycopg.connect(fresh_database, autocommit=True) as connection:
+        yield connection
+
+
+def test_every_thread_sends_and_every_query_is_recorded(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT 1", "SELECT generate_series(1, 5)")
+    load.start(4)
+    until(lambda: len(load.sink.parts) >= 5, "records arrive")
+    records = load.finish()
+    assert set(records["thread"].tolist()) == {0, 1, 2, 3}
+    assert (records["outcome"] == Outcome.OK).all()
+    assert set(records["rows"][records["operation"] == 1].tolist()) == {5}
+    assert (records["end_ns"] > records["start_ns"]).all()
+    assert (records["intended_ns"] == records["start_ns"]).all()
+
+
+def test_no_query_starts_after_the_planned_stop_and_those_in_flight_are_kept(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT pg_sleep(0.05)")
+    stop_ns = time.perf_counter_ns() + 400_000_000
+    load.executor.stop_at(stop_ns)
+    load.start(4)
+    assert load.thread is not None
+    load.thread.join(DEADLINE_S)
+    records = load.finish()
+    assert records["start_ns"].max() < stop_ns
+    assert records["end_ns"].max() > stop_ns
+    assert load.executor.stop_ns == stop_ns
+
+
+def test_an_error_is_counted_under_its_class_and_the_thread_goes_on(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT 1 / (random() * 0)::int", "SELECT 1")
+    load.start(1)
+    until(lambda: len(load.sink.parts) >= 2, "records arrive")
+    records = load.finish()
+    failed = records["outcome"] != Outcome.OK
+    assert failed.any()
+    assert (~failed).any()
+    entry = load.errors.entries[int(records["error"][failed][0]) - 1]
+    assert (entry.code, entry.message) == ("22012", "division by zero")
+
+
+def test_a_killed_backend_costs_one_failed_query_and_its_thread_comes_back(
+    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    load = rig(fresh_database, "SELECT pg_sleep(0.01)")
+    load.start(3)
+    until(lambda: bool(load.sink.parts), "records arrive")
+    own = admin.info.backend_pid
+    killed = admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s LIMIT 1",
+        [own],
+    ).fetchall()
+    assert killed == [(True,)]
+    killed_ns = time.perf_counter_ns()
+    until(lambda: load.executor.active_threads == 3 and len(load.sink.records) > 0, "the thread is back")
+    until(
+        lambda: {0, 1, 2} == set(load.sink.records["thread"][load.sink.records["start_ns"] > killed_ns].tolist()),
+        "all three threads send again",
+    )
+    records = load.finish()
+    assert int((records["outcome"] == Outcome.CONNECTION_LOST).sum()) == 1
+    assert int((records["outcome"] != Outcome.OK).sum()) == 1
+
+
+def test_a_target_that_stays_away_ends_the_load_with_the_reason(
+    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_loop, "TARGET_LOST_NS", 1_000_000_000)
+    gone = threading.Event()
+    load = rig(fresh_database, "SELECT pg_sleep(0.01)", refuse=gone.is_set)
+    load.start(2)
+    until(lambda: bool(load.sink.parts), "records arrive")
+    gone.set()
+    admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert load.thread is not None
+    load.thread.join(DEADLINE_S)
+    assert isinstance(load.failure, TargetUnreachable)
+    assert "refused by the test" in str(load.failure)
+    load.executor.close()
+
+
+def test_threads_are_added_and_retired_without_cutting_a_query(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT pg_sleep(0.02)")
+    load.start(2)
+    load.executor.set_threads(6)
+    until(lambda: load.executor.active_threads == 6, "six threads are connected")
+    until(lambda: len(set(load.sink.records["thread"].tolist())) == 6, "six threads have sent")
+    load.executor.set_threads(1)
+    lowered_ns = time.perf_counter_ns()
+    until(lambda: load.executor.active_threads == 1, "one thread is left")
+    until(lambda: bool((load.sink.records["start_ns"] > lowered_ns + 1_000_000_000).any()), "a second has passed")
+    records = load.finish()
+    assert (records["outcome"] == Outcome.OK).all()
+    late = records["start_ns"] > lowered_ns + 1_000_000_000
+    assert set(records["thread"][late].tolist()) == {0}
+
+
+def test_think_time_separates_an_answer_from_the_next_query(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT 1", think_ns=20_000_000)
+    load.start(2)
+    until(lambda: len(load.sink.records) >= 20, "twenty records arrive")
+    records = load.finish()
+    for thread in (0, 1):
+        own = np.sort(records[records["thread"] == thread], order="start_ns")
+        assert (own["start_ns"][1:] - own["end_ns"][:-1] >= 20_000_000).all()
+
+
+def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str) -> None:
+    size = 8 * 1024 * 1024
+    plans = [OperationPlan(Decimal(100), ())]
+    workload = Workload(plans, seed=1)
+
+    def connect() -> Connection:
+        connection = psycopg.Connection.connect(fresh_database, autocommit=True)
+        connection.pgconn.prepare(b"ub0", b"SELECT length($1::text) FROM generate_series(1, length($1::text) / 1000000)")
+        return connection
+
+    def stream(thread: int) -> event_loop.ThreadStream:
+        plain = workload.stream(Shard(0, 1, thread, 1))
+        return event_loop.ThreadStream(plain.next_operation, (lambda: [b"x" * size],))
+
+    sink = Sink()
+    executor = EventLoopExecutor(
+        statements=[Statement(b"ub0", [0], may_block=True)],
+        stream=stream,
+        connect=connect,
+        sink=sink,
+        errors=ErrorTable(),
+        buffer_bytes=64 * RECORD.size,
+    )
+    load = Rig(executor, sink, ErrorTable())
+    load.start(1)
+    until(lambda: len(sink.records) >= 3, "three records arrive")
+    records = load.finish()
+    assert (records["outcome"] == Outcome.OK).all()
+    assert set(records["rows"].tolist()) == {8}
+
+
+def test_a_stall_of_the_server_is_in_the_latency(
+    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    admin.execute("CREATE TABLE stalled (id int)")
+    load = rig(fresh_database, "SELECT count(*) FROM stalled")
+    load.start(2)
+    until(lambda: bool(load.sink.parts), "records arrive")
+    with admin.transaction():
+        admin.execute("LOCK TABLE stalled IN ACCESS EXCLUSIVE MODE")
+        with contextlib.suppress(psycopg.errors.QueryCanceled):
+            admin.execute("SELECT pg_sleep(0.5)")
+    records = load.finish()
+    assert (records["end_ns"] - records["start_ns"]).max() >= 490_000_000
+
+
+def test_the_loop_says_how_busy_it_was(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT pg_sleep(0.05)")
+    load.start(1)
+    until(lambda: len(load.sink.records) >= 5, "records arrive")
+    load.finish()
+    times = load.executor.times
+    assert times.wall_ns > 200_000_000
+    assert times.waited_ns / times.wall_ns > 0.8
