@@ -231,9 +231,9 @@ def merge(figures: Sequence[PhaseFigures]) -> PhaseFigures:
     """Return the figures of several workers in the same phase as one.
 
     Counts add up, histograms merge, an error class keeps the first sample, and the length is that of the longest, as
-    workers run side by side. Of the generators the busiest one counts, since one overloaded worker spoils the run; their
-    lag merges, and of the host readings the highest stays. The inputs are unchanged; the result may share histograms
-    with them. Raises :class:`ValueError` for nothing to merge or for different phases.
+    workers run side by side. Of the generators the busiest one counts, since one overloaded worker spoils the run;
+    their lag merges, and of the host readings the highest stays. The inputs are unchanged; the result may share
+    histograms with them. Raises :class:`ValueError` for nothing to merge or for different phases.
     """
     if not figures:
         raise ValueError("there are no figures to merge")

@@ -1,0 +1,156 @@
+"""The orchestrator's tick: from what the tables say to what is to be done, without a clock, a store or a process.
+
+Calling :func:`decide` again with an unchanged view gives the same actions, so a controller that dies between two
+actions is followed by one that does the rest.
+"""
+
+from upperbound.domain.actions import (
+    Action,
+    Cancel,
+    Complete,
+    Fail,
+    KillWorkers,
+    MarkRunning,
+    Process,
+    SetPhase,
+    Stop,
+)
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import TERMINAL, RunStatus
+from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
+
+__all__ = [
+    "Action",
+    "Cancel",
+    "Complete",
+    "Fail",
+    "KillSignal",
+    "KillWorkers",
+    "Limits",
+    "MarkRunning",
+    "Process",
+    "RunView",
+    "SetPhase",
+    "Stop",
+    "WorkerView",
+    "decide",
+    "is_over",
+]
+
+_PHASE_ORDER = list(Phase)
+
+
+def decide(view: RunView) -> list[Action]:
+    """Return what is to be done now, in order; empty when there is nothing to do but wait.
+
+    At most one action changes the status, and it is one that the run's transition table allows.
+    """
+    match view.status:
+        case RunStatus.PREPARED:
+            return []
+        case RunStatus.STARTING:
+            return _while_starting(view)
+        case RunStatus.RUNNING:
+            return _while_running(view)
+        case RunStatus.STOPPING | RunStatus.CANCELLING:
+            return _while_draining(view)
+        case RunStatus.COMPLETED | RunStatus.CANCELLED | RunStatus.FAILED:
+            return _after_the_end(view)
+
+
+def is_over(view: RunView) -> bool:
+    """Say whether the loop may let go of the run: it has ended, its results are written and no process is left.
+
+    A process that outlives SIGKILL, or that belongs to another controller, is waited for only as long as the limits
+    say.
+    """
+    return view.status in TERMINAL and view.phase is Phase.COMPLETED and _processes_are_gone(view)
+
+
+def _while_starting(view: RunView) -> list[Action]:
+    if losses := view.losses(may_have_completed=False):
+        return _fail(view, "worker_failure", losses)
+    if all(worker.is_ready for worker in view.workers):
+        return [MarkRunning()]
+    if view.status_age_s >= view.limits.start_timeout_s:
+        missing = [worker.standing for worker in view.workers if not worker.is_ready]
+        summary = f"{len(missing)} of {len(view.workers)} workers not ready after {view.limits.start_timeout_s:g} s"
+        return _fail(view, f"start_timeout: {summary}", missing)
+    return []
+
+
+def _while_running(view: RunView) -> list[Action]:
+    elapsed_s = view.elapsed_s or 0.0
+    phase = view.plan.phase_at(elapsed_s)
+    time_is_over = phase is Phase.COOLDOWN
+    # Workers end by the plan on their own when no controller was there to stop them, so that an end is no loss by then.
+    if losses := view.losses(may_have_completed=time_is_over):
+        return _fail(view, "worker_failure", losses)
+    if time_is_over:
+        return [Stop("duration_over", RunStatus.STOPPING), *_advance(view, phase)]
+    return _advance(view, phase)
+
+
+def _while_draining(view: RunView) -> list[Action]:
+    cooled = _advance(view, Phase.COOLDOWN)
+    losses = view.losses(may_have_completed=True)
+    left = [worker for worker in view.workers if not worker.has_ended]
+    if view.forced:
+        return [*cooled, *_signal(view, KillSignal.KILL), Cancel(forced=True, reason=_lost(losses, left))]
+    # Once we have sent a signal ourselves, a worker that dies of it is a drain cut short and no failure of the worker.
+    if losses and view.status is RunStatus.STOPPING and view.signalled is None:
+        return [*cooled, *_fail(view, "worker_failure", losses)]
+    if left and view.status_age_s < view.limits.drain_timeout_s + view.limits.kill_grace_s:
+        return [*cooled, *_escalate(view)]
+    if not view.processed:
+        return [*cooled, *_advance(view, Phase.PROCESSING), Process()]
+    lost = _lost(losses, left)
+    if view.status is RunStatus.STOPPING and not lost:
+        return [Complete(), *_advance(view, Phase.COMPLETED)]
+    cut_short = view.status is RunStatus.STOPPING or view.signalled is KillSignal.KILL
+    return [Cancel(forced=cut_short, reason=lost), *_advance(view, Phase.COMPLETED)]
+
+
+def _after_the_end(view: RunView) -> list[Action]:
+    if not _processes_are_gone(view):
+        if view.status_age_s >= view.limits.term_after_s:
+            return _signal(view, KillSignal.KILL)
+        return _signal(view, KillSignal.TERM) if view.status is RunStatus.FAILED else []
+    if not view.processed:
+        return [*_advance(view, Phase.PROCESSING), Process()]
+    return _advance(view, Phase.COMPLETED)
+
+
+def _processes_are_gone(view: RunView) -> bool:
+    waited_enough = view.status_age_s >= view.limits.term_after_s + view.limits.kill_grace_s
+    return waited_enough or all(worker.is_gone for worker in view.workers)
+
+
+def _fail(view: RunView, code: str, workers: list[str]) -> list[Action]:
+    return [Fail(f"{code}: {' | '.join(workers)}"), *_signal(view, KillSignal.TERM)]
+
+
+def _escalate(view: RunView) -> list[Action]:
+    if view.status_age_s >= view.limits.drain_timeout_s:
+        return _signal(view, KillSignal.KILL)
+    if view.status_age_s >= view.limits.term_after_s:
+        return _signal(view, KillSignal.TERM)
+    return []
+
+
+def _signal(view: RunView, signal: KillSignal) -> list[Action]:
+    """Send ``signal`` unless it, or a stronger one, was sent already or there is no process to send it to."""
+    if view.signalled in (signal, KillSignal.KILL) or not any(w.local and not w.is_gone for w in view.workers):
+        return []
+    return [KillWorkers(signal)]
+
+
+def _advance(view: RunView, phase: Phase) -> list[Action]:
+    """Move on to ``phase`` unless the run is there or beyond: a clock that steps back must not bring back a phase."""
+    return [SetPhase(phase)] if _PHASE_ORDER.index(phase) > _PHASE_ORDER.index(view.phase) else []
+
+
+def _lost(losses: list[str], left: list[WorkerView]) -> str:
+    """Say what a drain has lost: workers that ended badly, and those that had not ended."""
+    unfinished = [f"{worker.standing}; it had not drained" for worker in left if not worker.is_dead]
+    return " | ".join([*losses, *unfinished])

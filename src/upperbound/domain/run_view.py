@@ -1,0 +1,170 @@
+"""What the orchestrator sees of a run at one moment: the input of :func:`upperbound.domain.decide.decide`.
+
+A view is read from the tables, and from the processes this controller has started. Every age in it is computed by the
+store's clock; nothing in it refers to a wall clock.
+"""
+
+import signal
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.run_state import RunStatus
+from upperbound.domain.worker_state import WorkerExit, WorkerHealth, WorkerStatus, worker_health
+
+_SAID_BY_EXIT: Final = {
+    WorkerExit.CONFIGURATION: "configuration",
+    WorkerExit.STORE_UNREACHABLE: "store unreachable",
+    WorkerExit.NO_START: "no start came",
+    WorkerExit.WORKLOAD: "fatal workload error",
+}
+
+
+class KillSignal(StrEnum):
+    """A signal for the worker processes of this controller."""
+
+    TERM = "TERM"
+    """Drain at once."""
+    KILL = "KILL"
+    """End, whatever is lost."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds."""
+
+    start_timeout_s: float = 60.0
+    """From STARTING to every worker READY."""
+    drain_timeout_s: float = 120.0
+    """From the stop to SIGKILL for workers that have not drained."""
+    term_after_s: float = 10.0
+    """From the stop to SIGTERM, should the STOP event not have reached a worker; after an end, to SIGKILL."""
+    kill_grace_s: float = 5.0
+    """From SIGKILL, or where we cannot send it from its time, to going on without the workers that are left."""
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """One expected worker, whether or not it has ever said anything."""
+
+    worker_id: str
+    """Such as ``worker-0``."""
+    status: WorkerStatus | None
+    """What its last heartbeat says; None before the first."""
+    heartbeat_age_s: float | None
+    """Seconds since its last heartbeat; None before the first."""
+    exit_code: int | None
+    """Of its process, negative for a signal; None while it lives, and always for one that is not ``local``."""
+    last_error: str | None
+    """The last error of its heartbeat, or else the last line of its output."""
+    detail: str | None = None
+    """Its progress in its own words, such as ``3 of 8 connections open``."""
+    local: bool = True
+    """Whether this controller holds its process: it then sees the exit at once and may send signals.
+
+    False before the launch, after a take-over, and on other hosts.
+    """
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its connections are open, and it waits for the start or has seen it already."""
+        return self.exit_code is None and self.status in (WorkerStatus.READY, WorkerStatus.RUNNING)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its heartbeat is too old for it to be alive."""
+        return self.heartbeat_age_s is not None and worker_health(self.heartbeat_age_s) is WorkerHealth.DEAD
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will write nothing more: its process is gone, it said so, or nobody will ever hear from it."""
+        if self.exit_code is not None or self.status in (WorkerStatus.COMPLETED, WorkerStatus.FAILED):
+            return True
+        return not self.local and (self.status is None or self.is_dead)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process is known, or as far as anyone here can know, to be no more."""
+        return self.exit_code is not None if self.local else self.has_ended
+
+    def loss(self, *, may_have_completed: bool) -> str | None:
+        """Say how this worker was lost, such as ``worker-1 was killed by signal SIGKILL``; None when it was not.
+
+        ``may_have_completed`` is whether a worker may have ended by now. If so, COMPLETED is no loss however its
+        process ended, since everything was written by then; neither is exit code 0, the last heartbeat being on its way.
+        """
+        happened = self._loss(may_have_completed=may_have_completed)
+        return f"{self.worker_id} {happened}; last said: {self.last_said}" if happened else None
+
+    def _loss(self, *, may_have_completed: bool) -> str | None:
+        if self.status is WorkerStatus.COMPLETED and may_have_completed:
+            return None
+        if self.status is WorkerStatus.FAILED and not self.exit_code:
+            return "reported a fatal error"
+        if self.exit_code:
+            return _exit_text(self.exit_code)
+        if self.exit_code is not None or self.status is WorkerStatus.COMPLETED:
+            return None if may_have_completed else "ended before the run did"
+        if self.is_dead:
+            return f"was not heard from for {self.heartbeat_age_s:.0f} s"
+        return None
+
+    @property
+    def last_said(self) -> str:
+        """Its last error, else its progress, else ``nothing``."""
+        return self.last_error or self.detail or "nothing"
+
+    @property
+    def standing(self) -> str:
+        """Where it is, with what it last said: ``worker-1 is CONNECTING; last said: 3 of 8 connections open``."""
+        if self.status is None:
+            return f"{self.worker_id} was never heard from; last said: {self.last_said}"
+        return f"{self.worker_id} is {self.status.value}; last said: {self.last_said}"
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run with all of its workers. Raises :class:`ValueError` when it has none."""
+
+    status: RunStatus
+    """From the run's row."""
+    phase: Phase
+    """From the run's row."""
+    status_age_s: float
+    """Seconds since STATUS last changed: the wait for the start while STARTING, since the stop while draining."""
+    elapsed_s: float | None
+    """Seconds since START_TIME; None before it is set."""
+    plan: PhasePlan
+    """The planned lengths of the phases."""
+    workers: tuple[WorkerView, ...]
+    """Every expected worker, in group order."""
+    limits: Limits = field(default_factory=Limits)
+    """How long things may take."""
+    signalled: KillSignal | None = None
+    """The strongest signal this controller has sent to the run's workers."""
+    forced: bool = False
+    """Whether a second stop was asked for; looked at while STOPPING or CANCELLING, as a first one comes before."""
+    processed: bool = False
+    """Whether what the workers left is collected: logs sealed, results merged and written, enrichment over."""
+
+    def __post_init__(self) -> None:
+        if not self.workers:
+            raise ValueError("a run has at least one worker")
+
+    def losses(self, *, may_have_completed: bool) -> list[str]:
+        """Say of every worker that was lost how; see :meth:`WorkerView.loss`."""
+        described = (worker.loss(may_have_completed=may_have_completed) for worker in self.workers)
+        return [loss for loss in described if loss is not None]
+
+
+def _exit_text(exit_code: int) -> str:
+    if exit_code < 0:
+        try:
+            return f"was killed by signal {signal.Signals(-exit_code).name}"
+        except ValueError:
+            return f"was killed by signal {-exit_code}"
+    try:
+        return f"exited with code {exit_code} ({_SAID_BY_EXIT[WorkerExit(exit_code)]})"
+    except ValueError:
+        return f"exited with code {exit_code}"
