@@ -1,0 +1,139 @@
+"""Connections to a store, and the one place where a driver's failure becomes ours."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql.base import Executable
+
+from upperbound.store.address import StoreAddress
+from upperbound.store.failures import store_failure
+
+SQLITE_BUSY_S: Final = 30.0
+"""How long a statement waits for another process's write to end."""
+CONNECT_TIMEOUT_S: Final = 5
+"""How long one attempt to reach a PostgreSQL store may take."""
+_POOL_SIZE: Final = 4
+_POOL_OVERFLOW: Final = 12
+
+_LIBPQ_DEFAULTS: Final[Mapping[str, str | int]] = {
+    "application_name": "upperbound",
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    # A store whose host has gone is noticed in about 20 s, well within the minute a worker goes on without it.
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 20_000,
+}
+
+_BEGIN: Final[Mapping[str, str]] = {
+    # Taken at once: a transaction that reads first and then writes would fail when another process wrote in between.
+    "sqlite": "BEGIN IMMEDIATE",
+    # A retry loop for serialisation failures is not needed when this level is certain.
+    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
+}
+
+
+class Database:
+    """A pool of connections to one store; safe to use from several threads.
+
+    The driver is in autocommit mode, so that a single statement costs one round trip; :meth:`transaction` says BEGIN
+    itself.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        self.address = address
+        self.dialect: Final = address.dialect
+        drivers = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
+        connect = _connect_sqlite if address.dialect == "sqlite" else _connect_postgresql
+        options: dict[str, Any] = {} if address.dialect == "sqlite" else {"use_native_hstore": False}
+        self.engine: Final = sa.create_engine(
+            drivers[address.dialect],
+            creator=partial(connect, address),
+            poolclass=QueuePool,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            hide_parameters=True,
+            json_serializer=_to_json,
+            **options,
+        )
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self.engine.dispose()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection on which every statement is a transaction of its own.
+
+        Raises :class:`StoreUnreachable` when the store cannot be used now and :class:`StoreError` for what waiting does
+        not mend.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            # The driver's error may hold the connection's parameters, the password among them: it does not go with
+            # ours.
+            failure = store_failure(error, self.address)
+        else:
+            return
+        raise failure
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Lend a connection for one writing transaction: committed at the end, rolled back when the body raises.
+
+        Raises what :meth:`connection` raises.
+        """
+        with self.connection() as connection, connection.begin():
+            connection.exec_driver_sql(_BEGIN[self.dialect])
+            yield connection
+
+    def rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[RowMapping]:
+        """Run one query and return its rows."""
+        with self.connection() as connection:
+            return connection.execute(statement, values).mappings().all()
+
+    def write(self, statement: Executable, values: Mapping[str, object] | None = None) -> int:
+        """Run one writing statement as a transaction of its own and return the number of rows it touched."""
+        with self.connection() as connection:
+            return connection.execute(statement, values).rowcount
+
+
+def _to_json(document: object) -> str:
+    # NaN is no JSON: PostgreSQL would refuse it and SQLite keep it, so it is refused here.
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def _connect_sqlite(address: StoreAddress) -> sqlite3.Connection:
+    assert address.path is not None
+    connection = sqlite3.connect(address.path, timeout=SQLITE_BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        # In WAL mode this is safe against a crash of any process; a power cut may cost the last commits, nothing else.
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_postgresql(address: StoreAddress) -> psycopg.Connection[tuple[Any, ...]]:
+    given = psycopg.conninfo.conninfo_to_dict(address.url)
+    options: dict[str, Any] = {**_LIBPQ_DEFAULTS, **given, "client_encoding": "UTF8"}
+    if address.password is not None:
+        options["password"] = address.password.get_secret_value()
+    connection = psycopg.connect(psycopg.conninfo.make_conninfo(**options), autocommit=True)
+    if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
+        # The driver reads timestamps in this form only; a role or a database may have another default.
+        connection.execute("SET DateStyle TO ISO")
+    return connection

@@ -1,0 +1,1 @@
+"""One module per revision of the schema; what a revision does is never changed once released."""

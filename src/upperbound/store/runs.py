@@ -1,0 +1,308 @@
+"""Runs: ``RUN_STATUS``, and the parent row in ``TEST_RESULTS`` that goes with each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Connection
+
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import TERMINAL, RunStatus
+from upperbound.errors import RunNotFound, StoreError
+from upperbound.store.database import Database
+from upperbound.store.tables import run_status, test_results
+from upperbound.store.types import plus_seconds, seconds_between, store_now
+
+_AMBIGUOUS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to create."""
+
+    run_id: str
+    name: str
+    scenario: Mapping[str, Any]
+    """The complete configuration, as JSON; all that a worker knows of the run."""
+    total_workers: int
+    worker_targets: Mapping[str, Any] = field(default_factory=dict)
+    """Threads by worker id."""
+    template_id: str | None = None
+    load_mode: str | None = None
+    scaling_mode: str | None = None
+    threads: int | None = None
+    """Threads of all workers together."""
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """What the live view shows of all workers together."""
+
+    workers_registered: int
+    workers_active: int
+    workers_completed: int
+    total_ops: int
+    error_count: int
+    current_qps: float
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One row of ``RUN_STATUS``; times are aware and UTC, and every duration is the store's own arithmetic."""
+
+    run_id: str
+    template_id: str | None
+    name: str
+    scenario_config: dict[str, Any]
+    status: RunStatus
+    phase: Phase
+    start_time: datetime | None
+    """When every expected worker was ready; never changed once set."""
+    warmup_start_time: datetime | None
+    warmup_end_time: datetime | None
+    """When the measurement begins, by plan; equals the start when there is no warmup."""
+    end_time: datetime | None
+    total_workers_expected: int
+    workers_registered: int
+    workers_active: int
+    workers_completed: int
+    total_ops: int
+    error_count: int
+    current_qps: float
+    worker_targets: dict[str, Any]
+    next_sequence_id: int
+    find_max_state: dict[str, Any] | None
+    qps_controller_state: dict[str, Any] | None
+    guardrail_state: dict[str, Any] | None
+    completion_reason: str | None
+    cancellation_reason: str | None
+    lease_owner: str | None
+    lease_expires_at: datetime | None
+    status_changed_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    now: datetime
+    """The store's clock at the moment the row was read."""
+    elapsed_s: float | None
+    """Seconds since ``start_time``, up to ``end_time`` when the run has ended; None before the start."""
+    status_age_s: float
+    """Seconds in the present status."""
+    lease_remaining_s: float | None
+    """Seconds until the lease expires, zero or less when it has; None without a lease."""
+
+
+class RunRepository:
+    """Reads and changes runs; every method is one transaction."""
+
+    def __init__(self, database: Database, now: sa.ColumnElement[datetime] | None = None) -> None:
+        self._database = database
+        self._now = now = store_now() if now is None else now
+        runs = run_status.c
+        self._select = sa.select(
+            run_status,
+            now.label("now"),
+            seconds_between(sa.func.coalesce(runs.end_time, now), runs.start_time).label("elapsed_s"),
+            seconds_between(now, runs.status_changed_at).label("status_age_s"),
+            seconds_between(runs.lease_expires_at, now).label("lease_remaining_s"),
+        )
+        self._select_one = self._select.where(runs.run_id == sa.bindparam("run"))
+
+    def create(self, run: NewRun) -> None:
+        """Write the run as PREPARED, and its parent result, in one transaction.
+
+        Raises :class:`StoreError` when the id is taken; then nothing is changed.
+        """
+        now = self._now
+        with self._database.transaction() as connection:
+            try:
+                connection.execute(
+                    sa.insert(run_status).values(
+                        run_id=run.run_id,
+                        template_id=run.template_id,
+                        name=run.name,
+                        scenario_config=dict(run.scenario),
+                        status=RunStatus.PREPARED,
+                        phase=Phase.PREPARING,
+                        total_workers_expected=run.total_workers,
+                        worker_targets=dict(run.worker_targets),
+                        status_changed_at=now,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+                connection.execute(
+                    sa.insert(test_results).values(
+                        test_id=run.run_id,
+                        run_id=run.run_id,
+                        name=run.name,
+                        status=RunStatus.PREPARED.value,
+                        phase=Phase.PREPARING,
+                        load_mode=run.load_mode,
+                        scaling_mode=run.scaling_mode,
+                        threads=run.threads,
+                        worker_count=run.total_workers,
+                        created_at=now,
+                        updated_at=now,
+                    )
+                )
+            except exc.IntegrityError:
+                raise StoreError(f"a run {run.run_id} exists already", hint="give the new run another id") from None
+
+    def get(self, run_id: str) -> RunRow:
+        """Return one run. Raises :class:`RunNotFound`."""
+        rows = self._database.rows(self._select_one, {"run": run_id})
+        if not rows:
+            raise _not_found(run_id)
+        return RunRow(**rows[0])
+
+    def resolve(self, id_or_prefix: str) -> str:
+        """Return the id of the run that is called so, or whose id alone begins so.
+
+        Raises :class:`RunNotFound` when there is none, and when there are several.
+        """
+        runs = run_status.c
+        matches = sa.select(runs.run_id).where(
+            sa.or_(runs.run_id == id_or_prefix, runs.run_id.startswith(id_or_prefix, autoescape=True))
+        )
+        found = [
+            row["run_id"] for row in self._database.rows(matches.order_by(runs.run_id).limit(_AMBIGUOUS_SHOWN + 1))
+        ]
+        # LIKE ignores case on SQLite.
+        found = [run_id for run_id in found if run_id.startswith(id_or_prefix)]
+        if id_or_prefix in found:
+            return id_or_prefix
+        if not found or not id_or_prefix:
+            raise _not_found(id_or_prefix)
+        if len(found) > 1:
+            more = ", …" if len(found) > _AMBIGUOUS_SHOWN else ""
+            raise RunNotFound(
+                f"several runs begin with {id_or_prefix!r}: {', '.join(found[:_AMBIGUOUS_SHOWN])}{more}",
+                hint="give more of the id",
+            )
+        return str(found[0])
+
+    def list(self, limit: int = 50, offset: int = 0, status: RunStatus | None = None) -> list[RunRow]:
+        """Return runs, the newest first, of one status or of all."""
+        statement = self._select.order_by(run_status.c.created_at.desc(), run_status.c.run_id.desc())
+        if status is not None:
+            statement = statement.where(run_status.c.status == status)
+        return [RunRow(**row) for row in self._database.rows(statement.limit(limit).offset(offset))]
+
+    def transition(
+        self,
+        run_id: str,
+        *,
+        expected: RunStatus,
+        to: RunStatus,
+        phase: Phase | None = None,
+        completion_reason: str | None = None,
+        cancellation_reason: str | None = None,
+    ) -> bool:
+        """Change the status if it still is ``expected``, and say whether it was changed.
+
+        A terminal status sets END_TIME, once. None leaves phase and reasons as they are. RUNNING is reached by
+        :meth:`mark_running`, which also sets the run's clock: asking for it here raises :class:`ValueError`. Raises
+        :class:`RunNotFound`. When the answer is lost with the connection, a second call says False although the first
+        one succeeded: read the run to tell.
+        """
+        if to is RunStatus.RUNNING:
+            raise ValueError("a run becomes RUNNING by mark_running")
+        changes: dict[str, Any] = {"status": to, "status_changed_at": self._now}
+        if to in TERMINAL:
+            changes["end_time"] = sa.func.coalesce(run_status.c.end_time, self._now)
+        optional = {"phase": phase, "completion_reason": completion_reason, "cancellation_reason": cancellation_reason}
+        changes |= {name: value for name, value in optional.items() if value is not None}
+        return self._change(run_id, changes, run_status.c.status == expected)
+
+    def mark_running(self, run_id: str, warmup_s: float) -> bool:
+        """Change STARTING to RUNNING, set START_TIME if it is not set, and plan the warmup from it.
+
+        Returns whether the run was STARTING. The phase becomes WARMUP, or MEASUREMENT when ``warmup_s`` is zero. Raises
+        :class:`RunNotFound`, and :class:`ValueError` for a negative warmup.
+        """
+        if warmup_s < 0:
+            raise ValueError(f"warmup_s must be zero or more, not {warmup_s}")
+        start = sa.func.coalesce(run_status.c.start_time, self._now)
+        changes = {
+            "status": RunStatus.RUNNING,
+            "status_changed_at": self._now,
+            "phase": Phase.WARMUP if warmup_s > 0 else Phase.MEASUREMENT,
+            "start_time": start,
+            "warmup_start_time": start,
+            "warmup_end_time": plus_seconds(start, sa.bindparam("warmup", float(warmup_s), sa.Double())),
+        }
+        return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING)
+
+    def set_phase(self, run_id: str, phase: Phase) -> None:
+        """Set the phase. Raises :class:`RunNotFound`."""
+        self._change(run_id, {"phase": phase}, sa.true())
+
+    def update_rollup(self, run_id: str, rollup: Rollup) -> None:
+        """Write what all workers have done together. Raises :class:`RunNotFound`."""
+        changes = {**vars(rollup), "updated_at": self._now}
+        statement = sa.update(run_status).where(run_status.c.run_id == run_id).values(changes)
+        if not self._database.write(statement):
+            raise _not_found(run_id)
+
+    def acquire_lease(self, run_id: str, owner: str, ttl_s: float) -> bool:
+        """Become the one controller that acts on the run for ``ttl_s`` seconds, and say whether that succeeded.
+
+        A lease is held in the half-open interval [acquired, expiry): at the expiry itself another owner may take it.
+        The present owner gets it anew. Raises :class:`RunNotFound`.
+        """
+        runs = run_status.c
+        free = sa.or_(runs.lease_owner.is_(None), runs.lease_owner == owner, runs.lease_expires_at <= self._now)
+        return self._write_lease(run_id, owner, ttl_s, free)
+
+    def extend_lease(self, run_id: str, owner: str, ttl_s: float) -> bool:
+        """Hold the lease for ``ttl_s`` seconds from now on; False when it is another's or has expired.
+
+        After False the caller must stop acting on the run. Raises :class:`RunNotFound`.
+        """
+        held = sa.and_(run_status.c.lease_owner == owner, run_status.c.lease_expires_at > self._now)
+        return self._write_lease(run_id, owner, ttl_s, held)
+
+    def release_lease(self, run_id: str, owner: str) -> bool:
+        """Give the lease back; False, and no change, when it is another's. Raises :class:`RunNotFound`."""
+        changes = {"lease_owner": None, "lease_expires_at": None}
+        return self._change(run_id, changes, run_status.c.lease_owner == owner, mirror=False)
+
+    def _write_lease(self, run_id: str, owner: str, ttl_s: float, condition: sa.ColumnElement[bool]) -> bool:
+        if not ttl_s > 0:
+            raise ValueError(f"ttl_s must be more than zero, not {ttl_s}")
+        expiry = plus_seconds(self._now, sa.bindparam("ttl", float(ttl_s), sa.Double()))
+        return self._change(run_id, {"lease_owner": owner, "lease_expires_at": expiry}, condition, mirror=False)
+
+    def _change(
+        self, run_id: str, changes: Mapping[str, Any], condition: sa.ColumnElement[bool], *, mirror: bool = True
+    ) -> bool:
+        """Change the run's row where ``condition`` holds, and say whether it did."""
+        statement = sa.update(run_status).where(run_status.c.run_id == run_id, condition)
+        with self._database.transaction() as connection:
+            changed = connection.execute(statement.values({**changes, "updated_at": self._now})).rowcount == 1
+            if changed and mirror:
+                self._mirror(connection, run_id)
+            if not changed:
+                self._require(connection, run_id)
+        return changed
+
+    def _mirror(self, connection: Connection, run_id: str) -> None:
+        """Let the parent result say what the run's row says: there is no moment at which the two disagree."""
+        mirrored = ("status", "phase", "start_time", "end_time", "updated_at")
+        one_run = run_status.c.run_id == run_id
+        connection.execute(
+            sa.update(test_results)
+            .where(test_results.c.test_id == run_id)
+            .values({name: sa.select(run_status.c[name]).where(one_run).scalar_subquery() for name in mirrored})
+        )
+
+    def _require(self, connection: Connection, run_id: str) -> None:
+        if connection.execute(sa.select(run_status.c.run_id).where(run_status.c.run_id == run_id)).first() is None:
+            raise _not_found(run_id)
+
+
+def _not_found(run_id: str) -> RunNotFound:
+    return RunNotFound(f"there is no run {run_id!r} in the store", hint="`upperbound runs list` shows them")

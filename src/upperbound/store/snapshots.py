@@ -1,0 +1,112 @@
+"""Metrics snapshots: ``WORKER_METRICS_SNAPSHOTS``, what each worker had counted at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from upperbound.domain.phases import Phase
+from upperbound.store.database import Database
+from upperbound.store.dialects import insert_into
+from upperbound.store.tables import worker_metrics_snapshots
+from upperbound.store.types import store_now
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The figures of one worker's phase so far."""
+
+    run_id: str
+    test_id: str
+    """The worker's child run."""
+    worker_id: str
+    group_id: int
+    group_count: int
+    sequence: int
+    """Counted by the worker, from 1; a higher one is newer."""
+    phase: Phase
+    elapsed_s: float
+    """Seconds since the run's START_TIME, by the worker's clock."""
+    operations: int
+    failed: int
+    qps: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    active_threads: int
+    target_threads: int
+    figures: Mapping[str, Any]
+    """``PhaseFigures.to_json()``: mergeable, cumulative within the phase."""
+
+
+@dataclass(frozen=True)
+class SnapshotRow(Snapshot):
+    """A snapshot as it is stored."""
+
+    figures: dict[str, Any]
+    captured_at: datetime
+    """When the store took it in; later than it was made if the store was away."""
+
+
+class SnapshotRepository:
+    """Writes and reads snapshots."""
+
+    def __init__(self, database: Database, now: sa.ColumnElement[datetime] | None = None) -> None:
+        self._database = database
+        table = worker_metrics_snapshots
+        columns = table.c
+        given: dict[str, Any] = {
+            column.name: sa.bindparam(f"given_{column.name}", type_=column.type) for column in columns
+        }
+        given["captured_at"] = store_now() if now is None else now
+        self._insert = insert_into(database.dialect, table).values(given).on_conflict_do_nothing()
+        renamed = {"worker_group_id": "group_id", "worker_group_count": "group_count"}
+        self._select = sa.select(*(column.label(renamed.get(column.name, column.name)) for column in columns)).where(
+            columns.run_id == sa.bindparam("run")
+        )
+        self._newest = {False: self._newest_statement(by_phase=False), True: self._newest_statement(by_phase=True)}
+
+    def _newest_statement(self, *, by_phase: bool) -> sa.Select[Any]:
+        columns = worker_metrics_snapshots.c
+        chosen = [columns.run_id == sa.bindparam("run")]
+        if by_phase:
+            chosen.append(columns.phase == sa.bindparam("in_phase", type_=columns.phase.type))
+        last = (
+            sa.select(columns.worker_id, sa.func.max(columns.sequence).label("sequence"))
+            .where(*chosen)
+            .group_by(columns.worker_id)
+            .subquery("last")
+        )
+        return self._select.join(
+            last, sa.and_(columns.worker_id == last.c.worker_id, columns.sequence == last.c.sequence)
+        ).order_by(columns.worker_group_id)
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot; one that is there already (same run, worker and sequence) is left as it is."""
+        values = {f"given_{name}": value for name, value in vars(snapshot).items()}
+        values["given_worker_group_id"] = values.pop("given_group_id")
+        values["given_worker_group_count"] = values.pop("given_group_count")
+        self._database.write(self._insert, values)
+
+    def newest(self, run_id: str, phase: Phase | None = None) -> dict[str, SnapshotRow]:
+        """Return the newest snapshot of each worker by worker id, of one phase or of any."""
+        values: dict[str, object] = {"run": run_id}
+        if phase is not None:
+            values["in_phase"] = phase
+        rows = self._database.rows(self._newest[phase is not None], values)
+        return {row["worker_id"]: SnapshotRow(**row) for row in rows}
+
+    def series(
+        self, run_id: str, worker_id: str | None = None, after_sequence: int = 0, phase: Phase | None = None
+    ) -> list[SnapshotRow]:
+        """Return snapshots with a sequence above ``after_sequence`` by sequence, then group id."""
+        columns = worker_metrics_snapshots.c
+        statement = self._select.where(columns.sequence > after_sequence)
+        if worker_id is not None:
+            statement = statement.where(columns.worker_id == worker_id)
+        if phase is not None:
+            statement = statement.where(columns.phase == phase)
+        statement = statement.order_by(columns.sequence, columns.worker_group_id)
+        return [SnapshotRow(**row) for row in self._database.rows(statement, {"run": run_id})]

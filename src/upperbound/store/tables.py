@@ -1,0 +1,165 @@
+"""The tables of the control and results store.
+
+Names are lower case: Snowflake folds them to upper case, PostgreSQL and SQLite leave them. The control tables have
+foreign keys among themselves; the results tables have none to them, because on Snowflake they are of another table
+type.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from upperbound.domain.events import EventType
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import RunStatus
+from upperbound.domain.worker_state import WorkerStatus
+from upperbound.store.types import EnumText, JsonDocument, Message, UtcTimestamp
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+VERSION_TABLE: Final = "upperbound_schema_version"
+"""Holds the schema's revision; not Alembic's usual name, so that a shared database keeps both apart."""
+
+
+def _count(name: str) -> "sa.Column[int]":
+    return sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0"))
+
+
+run_status: Final = sa.Table(
+    "run_status",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("template_id", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scenario_config", JsonDocument, nullable=False),
+    sa.Column("status", EnumText(RunStatus), nullable=False),
+    sa.Column("phase", EnumText(Phase), nullable=False),
+    sa.Column("start_time", UtcTimestamp),
+    sa.Column("warmup_start_time", UtcTimestamp),
+    sa.Column("warmup_end_time", UtcTimestamp),
+    sa.Column("end_time", UtcTimestamp),
+    sa.Column("total_workers_expected", sa.Integer, nullable=False),
+    _count("workers_registered"),
+    _count("workers_active"),
+    _count("workers_completed"),
+    _count("total_ops"),
+    _count("error_count"),
+    sa.Column("current_qps", sa.Double, nullable=False, server_default=sa.text("0")),
+    sa.Column("worker_targets", JsonDocument, nullable=False),
+    sa.Column("next_sequence_id", sa.BigInteger, nullable=False, server_default=sa.text("1")),
+    sa.Column("find_max_state", JsonDocument),
+    sa.Column("qps_controller_state", JsonDocument),
+    sa.Column("guardrail_state", JsonDocument),
+    sa.Column("completion_reason", Message),
+    sa.Column("cancellation_reason", Message),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_expires_at", UtcTimestamp),
+    sa.Column("status_changed_at", UtcTimestamp, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    sa.Index(None, "created_at"),
+)
+
+run_control_events: Final = sa.Table(
+    "run_control_events",
+    metadata,
+    sa.Column("event_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run_status.run_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("sequence_id", sa.BigInteger, nullable=False),
+    sa.Column("event_type", EnumText(EventType), nullable=False),
+    sa.Column("scope", sa.Text, nullable=False),
+    sa.Column("event_data", JsonDocument, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.UniqueConstraint("run_id", "sequence_id"),
+)
+
+worker_heartbeats: Final = sa.Table(
+    "worker_heartbeats",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run_status.run_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("worker_id", sa.Text, primary_key=True),
+    sa.Column("worker_group_id", sa.Integer, nullable=False),
+    sa.Column("status", EnumText(WorkerStatus), nullable=False),
+    sa.Column("phase", EnumText(Phase), nullable=False),
+    sa.Column("last_heartbeat", UtcTimestamp, nullable=False),
+    sa.Column("heartbeat_count", sa.BigInteger, nullable=False),
+    sa.Column("active_threads", sa.Integer, nullable=False),
+    sa.Column("target_threads", sa.Integer, nullable=False),
+    sa.Column("cpu_pct", sa.Double),
+    sa.Column("memory_pct", sa.Double),
+    sa.Column("queries", sa.BigInteger, nullable=False),
+    sa.Column("errors", sa.BigInteger, nullable=False),
+    sa.Column("last_error", Message),
+    sa.Column("detail", Message),
+)
+
+test_results: Final = sa.Table(
+    "test_results",
+    metadata,
+    sa.Column("test_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("worker_id", sa.Text),
+    sa.Column("worker_group_id", sa.Integer),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("phase", EnumText(Phase), nullable=False),
+    sa.Column("start_time", UtcTimestamp),
+    sa.Column("end_time", UtcTimestamp),
+    sa.Column("load_mode", sa.Text),
+    sa.Column("scaling_mode", sa.Text),
+    sa.Column("threads", sa.Integer),
+    sa.Column("worker_count", sa.Integer),
+    _count("operations"),
+    _count("failed"),
+    _count("warmup_operations"),
+    sa.Column("duration_s", sa.Double),
+    sa.Column("qps", sa.Double),
+    sa.Column("figures", JsonDocument),
+    sa.Column("summary", JsonDocument),
+    sa.Column("query_log", JsonDocument),
+    sa.Column("environment", JsonDocument),
+    sa.Column("failure_reason", Message),
+    sa.Column("enrichment_status", sa.Text),
+    sa.Column("enrichment_reason", Message),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    sa.Index(None, "run_id"),
+)
+
+worker_metrics_snapshots: Final = sa.Table(
+    "worker_metrics_snapshots",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("worker_id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("test_id", sa.Text, nullable=False),
+    sa.Column("worker_group_id", sa.Integer, nullable=False),
+    sa.Column("worker_group_count", sa.Integer, nullable=False),
+    sa.Column("phase", EnumText(Phase), nullable=False),
+    sa.Column("captured_at", UtcTimestamp, nullable=False),
+    sa.Column("elapsed_s", sa.Double, nullable=False),
+    _count("operations"),
+    _count("failed"),
+    sa.Column("qps", sa.Double, nullable=False),
+    sa.Column("p50_ms", sa.Double),
+    sa.Column("p95_ms", sa.Double),
+    sa.Column("p99_ms", sa.Double),
+    sa.Column("active_threads", sa.Integer, nullable=False),
+    sa.Column("target_threads", sa.Integer, nullable=False),
+    sa.Column("figures", JsonDocument, nullable=False),
+    # The newest snapshot of a phase is asked for every second: this index answers it without touching the documents.
+    sa.Index(None, "run_id", "phase", "worker_id", "sequence"),
+)
+
+CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
+"""State that decisions are made on; hybrid tables on Snowflake."""
+
+RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots)
+"""What was measured."""
