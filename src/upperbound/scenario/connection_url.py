@@ -8,7 +8,9 @@ _SCHEMES = ("postgresql", "postgres")
 _SHAPE = "write postgresql://user@host:5432/database"
 _SECRET_KEYS = frozenset({"sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
 """Secrets that only libpq's own places may hold, for want of an environment variable to hand them on in."""
-_CREDENTIALS = re.compile(r"(://)[^\s]*@|((?:password|secret|_key)\s*=\s*)[^\s&]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(
+    r"(://[^\s:@]*:).*(?=@)|((?:password|secret|_key)\s*=\s*)(?:'[^']*'?|[^\s&']*)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def check_url(url: str) -> UrlFault | None:
 
 def mask_credentials(text: str) -> str:
     """Return ``text`` with whatever looks like a password in it replaced by ``***``."""
-    return _CREDENTIALS.sub(lambda match: (match[1] + "***@") if match[1] else match[2] + "***", text)
+    return _CREDENTIALS.sub(lambda match: (match[1] or match[2]) + "***", text)
 
 
 def _port_is_good(host: str) -> bool:

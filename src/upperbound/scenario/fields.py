@@ -10,6 +10,8 @@ INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
+THREADS_MAX = 100_000
+"""Threads of one run."""
 
 WORDED = "worded"
 """Type of a validation error whose message is already meant for a user."""

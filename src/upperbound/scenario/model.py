@@ -1,11 +1,13 @@
 """A scenario: the complete description of a run. The same form serves files, the API and the store."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
+from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import check_url
-from upperbound.scenario.fields import Number, ScenarioModel, Weight, Whole, worded_error
+from upperbound.scenario.fields import CROSS_CHECK, THREADS_MAX, Number, ScenarioModel, Weight, Whole, worded_error
 from upperbound.scenario.identifiers import IdentifierError, parse_table
 from upperbound.scenario.kinds import (
     TYPE_OF_KIND,
@@ -20,7 +22,6 @@ from upperbound.scenario.params import Param
 from upperbound.scenario.presets import fill_weights
 
 EMBEDDED_TABLE = "public.orders"
-THREADS_MAX = 100_000
 WORKERS_MAX = 1_000
 
 
@@ -90,11 +91,18 @@ class EmbeddedTarget(ScenarioModel):
 Target = Annotated[PostgresTarget | EmbeddedTarget, Field(discriminator="kind")]
 
 
-def rename_connections(data: Any, old: str, new: str) -> Any:
-    """Return ``data`` with the key ``old`` (connections) under its name ``new`` (threads), unless both are there."""
-    if isinstance(data, dict) and old in data and new not in data:
-        return {new if key == old else key: value for key, value in data.items()}
-    return data
+KEY_ALIASES = {"connections": "threads", "min_connections": "min_threads"}
+"""Other names of keys, in ``load`` and ``scaling``: a thread is a simulated client with one connection."""
+
+
+def rename_connections(data: Any) -> Any:
+    """Return ``data`` with aliases replaced by the keys they stand for, unless both are there."""
+    if not isinstance(data, dict):
+        return data
+    return {
+        KEY_ALIASES[key] if key in KEY_ALIASES and KEY_ALIASES[key] not in data else key: value
+        for key, value in data.items()
+    }
 
 
 class ConcurrencyLoad(ScenarioModel):
@@ -114,7 +122,7 @@ class ConcurrencyLoad(ScenarioModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_connections(cls, data: Any) -> Any:
-        return rename_connections(data, "connections", "threads")
+        return rename_connections(data)
 
 
 class AutoScaling(ScenarioModel):
@@ -137,7 +145,7 @@ class FixedScaling(ScenarioModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_connections(cls, data: Any) -> Any:
-        return rename_connections(data, "min_connections", "min_threads")
+        return rename_connections(data)
 
     @property
     def threads(self) -> int:
@@ -241,6 +249,16 @@ class Scenario(ScenarioModel):
     """Objectives of the run as a whole."""
     tags: dict[str, str] = Field(default_factory=dict)
     """Free words to find the run by."""
+
+    @model_validator(mode="after")
+    def _check_as_a_whole(self) -> Self:
+        data = self.model_dump()
+        for operation, dumped in zip(self.workload.operations, data["workload"]["operations"], strict=True):
+            if "operation_type" not in operation.model_fields_set:
+                del dumped["operation_type"]
+        if problems := find_problems(data):
+            raise PydanticCustomError(CROSS_CHECK, "{problems}", {"problems": "; ".join(map(str, problems))})
+        return self
 
     @property
     def threads(self) -> int:

@@ -1,5 +1,6 @@
 """Where the values of a statement's parameters come from: one model per kind, told apart by its only required key."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -34,12 +35,23 @@ def _check_column(value: Any) -> Any:
     return value
 
 
+def _check_scalar(value: Any) -> Any:
+    """Accept one value that SQL has a word for."""
+    if value is not None and not isinstance(value, bool | int | float | str):
+        raise worded_error("must be text, a number, true, false or null", "put other values in quotes")
+    if type(value) is int and not INT64_MIN <= value <= INT64_MAX:
+        raise worded_error("must be a whole number of at most 64 bits", "put longer numbers in quotes")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise worded_error("must be a finite number", "put it in quotes: 'NaN'")
+    return value
+
+
 Bounds = Annotated[tuple[int, int], BeforeValidator(_check_bounds)]
 """Lowest and highest value, both included."""
 ColumnName = Annotated[str, BeforeValidator(_check_column)]
 """A column of the target table: ``id``, or ``"Id"`` with its quotes when its case matters."""
 PoolLimit = Annotated[Whole, Field(ge=1, le=POOL_LIMIT_MAX)]
-Scalar = Annotated[bool, Field(strict=True)] | Whole | Number | Annotated[str, Field(strict=True)] | None
+Scalar = Annotated[bool | int | float | str | None, BeforeValidator(_check_scalar)]
 """A value as written in YAML; ``null`` is SQL's NULL."""
 
 

@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+TABLE = "{table}"
+"""What stands for the target table."""
+PARAMETERS_MAX = 65_535
+"""Parameters that PostgreSQL's protocol can carry."""
+
 
 class TokenKind(StrEnum):
     """What a stretch of SQL is."""
@@ -55,6 +60,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
+_EMPTY = (TokenKind.SPACE, TokenKind.COMMENT)
 _OPENERS = {"'": "a string", '"': "a quoted name"}
 
 
@@ -99,3 +105,32 @@ def _end_of_comment(sql: str, start: int) -> int:
         if depth == 0:
             return edge.end()
     raise UnterminatedSql("a comment (/*)")
+
+
+def is_table(token: Token) -> bool:
+    """Tell whether a token is ``{table}``, to be replaced by the target table."""
+    return token == Token(TokenKind.PLACEHOLDER, TABLE)
+
+
+def uses_table(tokens: list[Token]) -> bool:
+    """Tell whether ``{table}`` stands in a statement where it is replaced."""
+    return any(is_table(token) for token in tokens)
+
+
+def parameter_numbers(tokens: list[Token]) -> set[int]:
+    """Return the n of every ``$n`` outside of literals, quoted names and comments; at most one above the limit."""
+    digits = (token.text[1:].lstrip("0") or "0" for token in tokens if token.kind is TokenKind.PARAMETER)
+    return {min(int(text[:6]), PARAMETERS_MAX + 1) for text in digits}
+
+
+def without_trailing_semicolon(tokens: list[Token]) -> list[Token]:
+    """Return the tokens without semicolons at the end; comments after them stay."""
+    kept = len(tokens)
+    while kept and (tokens[kept - 1].kind in _EMPTY or tokens[kept - 1].text == ";"):
+        kept -= 1
+    return tokens[:kept] + [token for token in tokens[kept:] if token.text != ";"]
+
+
+def first_word(tokens: list[Token]) -> str:
+    """Return the first key word, in upper case; empty when there is none."""
+    return next((token.text.upper() for token in tokens if token.kind is TokenKind.WORD), "")

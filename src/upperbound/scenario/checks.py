@@ -1,0 +1,145 @@
+"""What one key of a scenario says about another: the checks that no single field can make.
+
+They read the plain form (mappings, lists and scalars as they come from YAML) and pass over whatever is malformed,
+because that is reported where it stands. So they also run on a scenario with other faults, and a user sees all problems
+at once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from upperbound.errors import Problem
+from upperbound.scenario.fields import CENT, HUNDRED, THREADS_MAX
+from upperbound.scenario.kinds import TYPE_OF_KIND, LoadMode, OperationKind, OperationType, ScalingMode
+from upperbound.scenario.presets import read_weight
+from upperbound.scenario.statement_checks import check_parameters, check_statement
+
+_OPERATIONS = "workload.operations"
+
+
+def find_problems(scenario: Any) -> list[Problem]:
+    """Return every contradiction in the plain form of a scenario, in the order of its parts."""
+    if not isinstance(scenario, Mapping):
+        return []
+    table = _has_table(scenario.get("target"))
+    operations = [
+        (place, operation)
+        for place, operation in enumerate(_list(_mapping(scenario.get("workload")).get("operations")))
+        if isinstance(operation, Mapping)
+    ]
+    problems = [*_check_threads(scenario), *_check_weights(operations), *_check_labels(operations)]
+    for place, operation in operations:
+        where = f"{_OPERATIONS}.{place}"
+        problems += _check_type(where, operation)
+        problems += check_statement(where, operation, has_table=table)
+        problems += check_parameters(where, operation)
+        problems += _check_sources(where, operation, has_table=table)
+    return problems
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return ``value`` if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    """Return ``value`` if it is a list, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _whole(value: Any) -> int | None:
+    """Return ``value`` if it is a whole number, else None."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _has_table(target: Any) -> bool | None:
+    """Tell whether the target names a table; None when the target is too malformed to say."""
+    if not isinstance(target, Mapping) or target.get("kind") not in ("postgres", "embedded"):
+        return None
+    return target.get("table", "" if target["kind"] == "embedded" else None) is not None
+
+
+def _check_threads(scenario: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check ``load.threads`` against ``scaling``."""
+    load, scaling = scenario.get("load"), _mapping(scenario.get("scaling", {"mode": ScalingMode.AUTO}))
+    if not isinstance(load, Mapping) or load.get("mode", LoadMode.CONCURRENCY) != LoadMode.CONCURRENCY:
+        return
+    threads = load.get("threads")
+    if scaling.get("mode") == ScalingMode.AUTO and threads is None:
+        yield Problem("load.threads", "is missing", "AUTO scaling needs the number of threads, for instance 16")
+    workers, each = _whole(scaling.get("min_workers")), _whole(scaling.get("min_threads"))
+    if scaling.get("mode") != ScalingMode.FIXED or workers is None or each is None or workers < 1 or each < 1:
+        return
+    total = workers * each
+    if total > THREADS_MAX:
+        yield Problem("scaling", f"asks for {total} threads; the most is {THREADS_MAX}", "lower one of the two numbers")
+    if _whole(threads) not in (None, total):
+        yield Problem(
+            "load.threads",
+            f"{threads} threads do not agree with scaling, which makes {workers} workers of {each} threads: {total}",
+            f"leave load.threads out, or make it {total}",
+        )
+
+
+def _check_weights(operations: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Problem]:
+    """Check that the weights, if all can be read, add up to 100.00."""
+    weights = [read_weight(operation.get("weight_pct")) for _, operation in operations]
+    known = [weight for weight in weights if weight is not None]
+    total = sum(known, Decimal(0))
+    if not weights or len(known) < len(weights) or total == HUNDRED:
+        return
+    exact = total if total != total.quantize(CENT) else total.quantize(CENT)
+    change = f"add {HUNDRED - exact} to" if exact < HUNDRED else f"take {exact - HUNDRED} from"
+    yield Problem(_OPERATIONS, f"the weights add up to {exact}, not 100.00", f"{change} the weight_pct of an operation")
+
+
+def _check_labels(operations: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Problem]:
+    """Check that results of different operations are not filed under one label."""
+    places: dict[str, int] = {}
+    for place, operation in operations:
+        label = operation.get("name") or operation.get("kind")
+        if not isinstance(label, str):
+            continue
+        first = places.setdefault(str(label), place)
+        if first != place:
+            yield Problem(
+                f"{_OPERATIONS}.{place}.{'name' if operation.get('name') else 'kind'}",
+                f"operation {first} is called {str(label)!r} too",
+                "give each a name of its own, so that their results can be told apart",
+            )
+
+
+def _check_type(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check ``operation_type`` against what the kind implies."""
+    kind, given = operation.get("kind"), operation.get("operation_type")
+    if kind == OperationKind.GENERIC_SQL:
+        if given is None:
+            yield Problem(f"{where}.operation_type", "is missing", "GENERIC_SQL needs it: READ or WRITE")
+        return
+    implied = next((implied for known, implied in TYPE_OF_KIND.items() if known == kind), None)
+    if implied is not None and given in tuple(OperationType) and given != implied:
+        yield Problem(f"{where}.operation_type", f"{kind} is a {implied}, not a {given}", "leave operation_type out")
+
+
+def _check_sources(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
+    """Check each parameter's source: one of two forms where there are two, and a table where it reads a column."""
+    for place, param in enumerate(_list(operation.get("params"))):
+        at = f"{where}.params.{place}"
+        columns = [("pool", param.get("pool"))] if isinstance(param, Mapping) else []
+        for kind, keys in (("sequence", ("start", "after")), ("zipf", ("range", "pool"))):
+            source = _mapping(param).get(kind)
+            if not isinstance(source, Mapping):
+                continue
+            given = [key for key in keys if source.get(key) is not None]
+            if len(given) != 1:
+                found = "has neither" if not given else "has both"
+                yield Problem(
+                    f"{at}.{kind}", f"{found} {keys[0]} {'nor' if not given else 'and'} {keys[1]}", "give one"
+                )
+            columns.append((f"{kind}.{keys[1]}", source.get(keys[1])))
+        for key, column in columns:
+            if isinstance(column, str) and has_table is False:
+                yield Problem(
+                    f"{at}.{key}", f"takes values from the column {column}, and there is no table", "set target.table"
+                )

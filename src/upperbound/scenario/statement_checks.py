@@ -1,0 +1,126 @@
+"""Checks of an operation's statement: that it can be prepared, fits its kind, and has a source for every ``$n``."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from upperbound.errors import Problem
+from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType
+from upperbound.scenario.sql_text import (
+    PARAMETERS_MAX,
+    TABLE,
+    Token,
+    TokenKind,
+    UnterminatedSql,
+    first_word,
+    is_table,
+    parameter_numbers,
+    tokenize,
+    uses_table,
+    without_trailing_semicolon,
+)
+
+_TRANSACTIONS = ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE")
+_SESSION = ("PREPARE", "EXECUTE", "DEALLOCATE", "DISCARD")
+_WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP")
+_FIRST_WORDS = {
+    OperationKind.INSERT: ("INSERT", "MERGE", "WITH", "CALL"),
+    OperationKind.UPDATE: ("UPDATE", "INSERT", "MERGE", "DELETE", "WITH", "CALL"),
+}
+"""What a statement of these kinds may begin with; an upsert counts as an update as well."""
+
+
+def check_statement(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
+    """Check the text of ``sql``; ``has_table`` is None when the target is too malformed to say."""
+    sql = operation.get("sql")
+    if not isinstance(sql, str):
+        return
+    at = f"{where}.sql"
+    if "\x00" in sql:
+        yield Problem(at, "holds a zero character", "remove it")
+    try:
+        tokens = without_trailing_semicolon(list(tokenize(sql)))
+    except UnterminatedSql as error:
+        yield Problem(at, f"opens {error} and does not close it", "close it, or double a quote that is meant as itself")
+        return
+    if all(token.kind in (TokenKind.SPACE, TokenKind.COMMENT) for token in tokens):
+        yield Problem(at, "holds no statement", "write one statement, such as SELECT * FROM {table} WHERE id = $1")
+        return
+    if any(token == Token(TokenKind.OTHER, ";") for token in tokens):
+        yield Problem(at, "holds more than one statement", "make each statement an operation of its own")
+    yield from _check_placeholders(at, tokens, has_table=has_table)
+    yield from _check_first_word(at, operation, first_word(tokens))
+
+
+def check_parameters(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check that ``$1`` to ``$n`` are all used, and that ``params`` has as many entries."""
+    sql, params = operation.get("sql"), operation.get("params", ())
+    if not isinstance(sql, str) or not isinstance(params, list | tuple):
+        return
+    try:
+        tokens = list(tokenize(sql))
+    except UnterminatedSql:
+        return
+    numbers = parameter_numbers(tokens)
+    highest = max(numbers, default=0)
+    if 0 in numbers or highest > PARAMETERS_MAX:
+        yield Problem(f"{where}.sql", f"parameters run from $1 to ${PARAMETERS_MAX}", "number them from $1")
+        return
+    if gaps := [number for number in range(1, highest) if number not in numbers]:
+        yield Problem(f"{where}.sql", f"uses ${highest} and not ${gaps[0]}", "number the parameters without gaps")
+    elif highest != len(params):
+        used = {0: "no parameter", 1: "$1 only"}.get(highest, f"$1 to ${highest}")
+        yield Problem(
+            f"{where}.params", f"has {_entries(len(params))}, and sql uses {used}", _parameter_hint(tokens, highest)
+        )
+
+
+def _entries(count: int) -> str:
+    """Return the count with its noun."""
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _parameter_hint(tokens: list[Token], highest: int) -> str:
+    """Return what to do about a wrong number of parameters."""
+    code = "".join(token.text for token in tokens if token.kind is TokenKind.OTHER)
+    if not highest and any(mark in code for mark in ("?", "%", ":")):
+        return "parameters are written $1, $2, ..."
+    return f"give params one entry for each of $1 to ${highest}" if highest else "leave params out, or use $1 in sql"
+
+
+def _check_placeholders(at: str, tokens: list[Token], *, has_table: bool | None) -> Iterator[Problem]:
+    """Check what stands in braces."""
+    if uses_table(tokens) and has_table is False:
+        yield Problem(at, f"uses {TABLE}, and there is no table", "set target.table")
+    for token in tokens:
+        if token.kind is TokenKind.QUOTED_NAME and TABLE in token.text:
+            yield Problem(at, f"has {TABLE} in quotes, where it is not replaced", f"write {TABLE} without quotes")
+        if token.kind is TokenKind.PLACEHOLDER and not is_table(token):
+            near = difflib.get_close_matches(token.text.lower(), [TABLE], cutoff=0.5)
+            mean = f"; did you mean {TABLE}?" if near else ""
+            yield Problem(at, f"unknown placeholder {token.text}{mean}", f"{TABLE} is the only one")
+
+
+def _check_first_word(at: str, operation: Mapping[str, Any], word: str) -> Iterator[Problem]:
+    """Check that a statement can run by itself, again and again, and does what its kind says."""
+    if word in _TRANSACTIONS:
+        yield Problem(
+            at, f"{word} steers a transaction", "an operation is one statement; transactions are not supported yet"
+        )
+        return
+    if word == "COPY" or word in _SESSION:
+        yield Problem(at, f"{word} cannot be an operation", "write the statement itself")
+        return
+    kind = next((kind for kind in OperationKind if kind == operation.get("kind")), None)
+    if kind is None:
+        return
+    allowed = _FIRST_WORDS.get(kind)
+    if allowed is not None and word not in allowed:
+        yield Problem(
+            at,
+            f"a statement of kind {kind} does not begin with {word}",
+            "use kind: GENERIC_SQL with operation_type: WRITE for other statements that write",
+        )
+    reads = TYPE_OF_KIND.get(kind, operation.get("operation_type")) == OperationType.READ
+    if reads and word in _WRITES:
+        yield Problem(at, f"{word} writes, and the operation is a READ", "use kind: INSERT, UPDATE or GENERIC_SQL")

@@ -1,0 +1,58 @@
+"""What the full scenario format knows and this version does not do yet: refused by name, never ignored."""
+
+_VERSION = "is not supported by this version of Upperbound"
+
+_KEYS: dict[str, str] = {
+    "target.connection": "give target.url",
+    "target.warehouse": "it belongs to Snowflake targets",
+    "load.target_qps": "set load.threads",
+    "load.arrivals": "set load.threads",
+    "load.start_threads": "set load.threads",
+    "load.increment": "set load.threads",
+    "load.step_duration_seconds": "set load.duration_seconds",
+    "load.qps_stability_pct": "remove it",
+    "load.latency_stability_pct": "remove it",
+    "load.max_error_rate_pct": "remove it",
+    "scaling.max_workers": "use mode: FIXED with min_workers",
+    "scaling.max_threads": "use mode: FIXED with min_threads",
+    "scaling.per_worker_cap": "use mode: FIXED with min_threads",
+    "scaling.bounds_patience_intervals": "remove it",
+    "guardrails.max_cpu_percent": "leave guardrails empty",
+    "guardrails.max_memory_percent": "leave guardrails empty",
+    "guardrails.mode": "leave guardrails empty",
+    "guardrails.back_off_percent": "leave guardrails empty",
+    "guardrails.patience_intervals": "leave guardrails empty",
+    "guardrails.fail_threshold": "leave guardrails empty",
+    "slo.abort_on_breach": "remove it; objectives are judged when the run has ended",
+    "workload.operations.*.statements": "give sql, one statement per operation",
+    "workload.operations.*.retry": "remove it; a failed operation is counted and not repeated",
+}
+"""Keys by their place (``*`` for any index), with what to do instead."""
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    "target.kind": ("snowflake",),
+    "target.table_type": ("STANDARD", "HYBRID", "INTERACTIVE", "DYNAMIC"),
+    "load.mode": ("QPS", "FIND_MAX_CONCURRENCY"),
+    "scaling.mode": ("BOUNDED",),
+}
+"""Values by the place of their key."""
+
+_PARAM_KINDS = ("weighted", "hot_set", "gaussian", "offset_from", "list", "now", "uuid", "text")
+"""Parameter sources."""
+
+
+def unsupported_key(place: str) -> tuple[str, str] | None:
+    """Return message and hint for a key that is to come, by its place; None for any other."""
+    hint = _KEYS.get(place)
+    return (f"{place.rpartition('.')[2]!r} {_VERSION}", hint) if hint is not None else None
+
+
+def unsupported_value(place: str, value: str) -> str | None:
+    """Return the message for a value that is to come, by the place of its key; None for any other."""
+    known = next((known for known in _VALUES.get(place, ()) if known.lower() == value.lower()), None)
+    return f"{known!r} {_VERSION}" if known is not None else None
+
+
+def unsupported_param(kind: str) -> str | None:
+    """Return the message for a parameter source that is to come; None for any other."""
+    return f"parameter source {kind!r} {_VERSION}" if kind in _PARAM_KINDS else None
