@@ -1,0 +1,191 @@
+"""A run while it goes on: the last second, not the average since the start."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from upperbound.domain.figures import PhaseFigures, interval, merge
+from upperbound.domain.histogram import latency_ms
+from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.run_state import RunStatus
+from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
+from upperbound.scenario.run_config import RunConfig
+from upperbound.views.view import View
+
+if TYPE_CHECKING:
+    from upperbound.store.heartbeats import HeartbeatRow
+    from upperbound.store.runs import RunRow
+    from upperbound.store.snapshots import SnapshotRow
+
+SERIES_LENGTH: Final = 60
+"""Readings kept for the small chart of a worker: about a minute."""
+
+
+class LiveWorker(View):
+    """One worker."""
+
+    worker_id: str
+    group_id: int
+    status: WorkerStatus
+    health: WorkerHealth
+    detail: str | None
+    """What it is doing, in its own words: how many connections are open, say."""
+    active_threads: int
+    target_threads: int
+    qps: float | None
+    """Over the last interval, as all latencies here."""
+    p95_ms: float | None
+    failed: int
+    """Failed operations of the phase."""
+    qps_series: tuple[float, ...]
+    """Successive values of ``qps``, the newest last."""
+
+
+class LiveView(View):
+    """A run at one moment. Workers that are dead are listed and left out of every sum."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    phase: Phase
+    elapsed_s: float | None
+    """Since the start; None before it."""
+    phase_elapsed_s: float
+    phase_total_s: float | None
+    """Planned length of the phase; None for phases that end when they are done."""
+    qps: float | None
+    """Successful operations per second over the last interval; None before there is one."""
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    operations: int
+    """Successful operations of the phase so far."""
+    failed: int
+    """Failed operations of the phase so far."""
+    error_pct: float | None
+    """Failed operations in percent of all, over the phase."""
+    generator_busy_pct: float | None
+    """Of the busiest worker, over the last interval."""
+    active_threads: int
+    target_threads: int
+    workers_expected: int
+    workers: tuple[LiveWorker, ...]
+
+
+@dataclass
+class _Track:
+    """What is remembered of one worker between two readings."""
+
+    sequence: int = -1
+    newest: PhaseFigures | None = None
+    last: PhaseFigures | None = None
+    """What was counted in the last interval."""
+    series: deque[float] = field(default_factory=lambda: deque(maxlen=SERIES_LENGTH))
+
+    def read(self, sequence: int, figures: PhaseFigures) -> None:
+        """Take in a snapshot; one that is known, or that holds no new time, changes nothing."""
+        if sequence <= self.sequence:
+            return
+        passed = self._since_newest(figures)
+        if passed.seconds <= 0 or passed.qps is None:
+            return
+        self.sequence, self.newest, self.last = sequence, figures, passed
+        self.series.append(passed.qps)
+
+    def _since_newest(self, figures: PhaseFigures) -> PhaseFigures:
+        if self.newest is None or self.newest.phase is not figures.phase:
+            return figures
+        try:
+            return interval(figures, self.newest)
+        except ValueError:
+            # The worker has begun to count anew; its figures so far are what it has done since.
+            return figures
+
+
+class LiveTracker:
+    """Turns successive readings of the store's tables into views; keeps the one before, to subtract it."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, _Track] = {}
+        self._config: RunConfig | None = None
+
+    def update(
+        self, run: "RunRow", heartbeats: Sequence["HeartbeatRow"], snapshots: Mapping[str, "SnapshotRow"]
+    ) -> LiveView:
+        """Return the run as these rows show it; ``snapshots`` are the newest by worker id, of whatever phase."""
+        config = self._config = self._config or RunConfig.model_validate(run.scenario_config)
+        for worker_id, snapshot in snapshots.items():
+            track = self._tracks.setdefault(worker_id, _Track())
+            if snapshot.sequence > track.sequence:
+                track.read(snapshot.sequence, PhaseFigures.from_json(snapshot.figures))
+        workers = tuple(self._worker(beat) for beat in heartbeats)
+        alive = [worker for worker in workers if _counts(worker)]
+        tracks = [self._tracks[worker.worker_id] for worker in alive if worker.worker_id in self._tracks]
+        last = _merged([track.last for track in tracks])
+        total = _merged([track.newest for track in tracks])
+        latency = latency_ms(last.histogram)
+        load = config.scenario.load
+        phase_elapsed_s, phase_total_s = _phase_time(run, PhasePlan(load.warmup_seconds, load.duration_seconds))
+        rates = [worker.qps for worker in alive if worker.qps is not None]
+        return LiveView(
+            run_id=run.run_id,
+            name=run.name,
+            status=run.status,
+            phase=run.phase,
+            elapsed_s=run.elapsed_s,
+            phase_elapsed_s=phase_elapsed_s,
+            phase_total_s=phase_total_s,
+            qps=sum(rates) if rates else None,
+            p50_ms=latency.p50_ms,
+            p95_ms=latency.p95_ms,
+            p99_ms=latency.p99_ms,
+            operations=total.operations,
+            failed=total.failed,
+            error_pct=total.error_pct,
+            generator_busy_pct=last.generator.busy_pct,
+            active_threads=sum(worker.active_threads for worker in alive),
+            target_threads=sum(worker.target_threads for worker in alive) or sum(config.threads),
+            workers_expected=run.total_workers_expected,
+            workers=workers,
+        )
+
+    def _worker(self, beat: "HeartbeatRow") -> LiveWorker:
+        track = self._tracks.get(beat.worker_id, _Track())
+        return LiveWorker(
+            worker_id=beat.worker_id,
+            group_id=beat.group_id,
+            status=beat.status,
+            health=worker_health(beat.age_s),
+            detail=(beat.last_error if beat.status is WorkerStatus.FAILED else None) or beat.detail,
+            active_threads=beat.active_threads,
+            target_threads=beat.target_threads,
+            qps=track.last.qps if track.last else None,
+            p95_ms=latency_ms(track.last.histogram).p95_ms if track.last else None,
+            failed=track.newest.failed if track.newest else 0,
+            qps_series=tuple(track.series),
+        )
+
+
+def _counts(worker: LiveWorker) -> bool:
+    return worker.health is not WorkerHealth.DEAD and worker.status is not WorkerStatus.FAILED
+
+
+def _merged(figures: Sequence[PhaseFigures | None]) -> PhaseFigures:
+    """Merge the figures of the latest phase among them: at a change of phase some workers are a second ahead."""
+    known = [one for one in figures if one is not None]
+    if not known:
+        return PhaseFigures(Phase.MEASUREMENT)
+    phases = {one.phase for one in known}
+    phase = Phase.MEASUREMENT if Phase.MEASUREMENT in phases else known[0].phase
+    return merge([one for one in known if one.phase is phase])
+
+
+def _phase_time(run: "RunRow", plan: PhasePlan) -> tuple[float, float | None]:
+    """Return how long the run's phase has lasted and how long it is planned to, in seconds."""
+    elapsed_s = run.elapsed_s or 0.0
+    if run.phase is Phase.WARMUP:
+        return min(elapsed_s, plan.warmup_s), plan.warmup_s
+    if run.phase is Phase.MEASUREMENT:
+        return min(max(0.0, elapsed_s - plan.warmup_s), plan.duration_s), plan.duration_s
+    return run.status_age_s, None
