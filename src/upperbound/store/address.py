@@ -34,6 +34,11 @@ class StoreAddress:
         """The store in a message."""
         return f"the store {self.url}"
 
+    @property
+    def init_hint(self) -> str:
+        """What makes or updates the store's tables."""
+        return f"run `upperbound store init --store {self.url}`"
+
 
 def parse_store_url(url: str, environ: Mapping[str, str] | None = None) -> StoreAddress:
     """Read a store's URL.

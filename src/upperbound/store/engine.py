@@ -13,7 +13,6 @@ from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable
 from upperbound.store.address import StoreAddress, parse_store_url
 from upperbound.store.database import SQLITE_BUSY_S, Database
 from upperbound.store.events import EventRepository
-from upperbound.store.failures import INIT_HINT
 from upperbound.store.heartbeats import HeartbeatRepository
 from upperbound.store.migrate import HEAD_REVISION, current_revision, require_head, upgrade
 from upperbound.store.results import ResultRepository
@@ -138,7 +137,7 @@ def _check_file(path: Path, address: StoreAddress, *, create: bool) -> None:
         raise StoreError(f"{address.shown} is a folder", hint="name a file in it")
     if not create:
         if not path.exists():
-            raise StoreNotMigrated(f"{address.shown} does not exist", hint=f"{INIT_HINT} --store {address.url}")
+            raise StoreNotMigrated(f"{address.shown} does not exist", hint=address.init_hint)
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

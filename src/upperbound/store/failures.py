@@ -23,8 +23,6 @@ from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable, Up
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.store.address import PASSWORD_VARIABLE, StoreAddress
 
-INIT_HINT: Final = "run `upperbound store init`"
-
 _TRY_LATER_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 """SQLSTATE classes: connection, rolled back for concurrency, no resources, operator, system error."""
 _TRY_LATER_STATES: Final = frozenset({"55P03", "25006"})
@@ -78,7 +76,9 @@ def _sqlite_failure(error: sqlite3.Error, address: StoreAddress) -> UpperboundEr
             hint="name another file, or move this one away to start with an empty store",
         )
     if "no such table" in said or "no such column" in said or "has no column" in said:
-        return StoreNotMigrated(f"{address.shown} does not have the schema of this version: {said}", hint=INIT_HINT)
+        return StoreNotMigrated(
+            f"{address.shown} does not have the schema of this version: {said}", hint=address.init_hint
+        )
     return StoreError(f"{address.shown} failed: {said}")
 
 
@@ -90,7 +90,9 @@ def _postgresql_failure(error: psycopg.Error, address: StoreAddress, *, lost: bo
     if state[:2] in _TRY_LATER_CLASSES or state in _TRY_LATER_STATES:
         return StoreUnreachable(f"{address.shown} cannot be used now: {said}")
     if state in {"42P01", "42703"}:
-        return StoreNotMigrated(f"{address.shown} does not have the schema of this version: {said}", hint=INIT_HINT)
+        return StoreNotMigrated(
+            f"{address.shown} does not have the schema of this version: {said}", hint=address.init_hint
+        )
     if state == "42501":
         return StoreError(f"{address.shown} refuses access: {said}", hint="grant the rights on its tables to this user")
     return StoreError(f"{address.shown} failed: {said}")

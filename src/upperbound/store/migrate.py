@@ -11,7 +11,6 @@ from upperbound import __version__
 from upperbound.errors import StoreError, StoreNotMigrated, StoreVersionError
 from upperbound.store.address import StoreAddress
 from upperbound.store.database import Database
-from upperbound.store.failures import INIT_HINT
 from upperbound.store.tables import VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -38,11 +37,11 @@ def require_head(found: str | None, address: StoreAddress) -> None:
     """Raise unless the revision ``found`` is this version's."""
     refuse_newer(found, address)
     if found is None:
-        raise StoreNotMigrated(f"{address.shown} has no tables of Upperbound", hint=_init_hint(address))
+        raise StoreNotMigrated(f"{address.shown} has no tables of Upperbound", hint=address.init_hint)
     if found != HEAD_REVISION:
         raise StoreNotMigrated(
             f"{address.shown} has schema revision {found}, and Upperbound {__version__} needs {HEAD_REVISION}",
-            hint=_init_hint(address),
+            hint=address.init_hint,
         )
 
 
@@ -82,7 +81,7 @@ def upgrade(database: Database, *, only_own: bool = False) -> str | None:
         if only_own and before is None and (others := sa.inspect(connection).get_table_names()):
             raise StoreError(
                 f"{database.address.shown} holds tables of another program: {', '.join(sorted(others)[:3])}",
-                hint=f"name another file, or, to add our tables to this one, {INIT_HINT}",
+                hint=f"name another file, or, to add our tables to this one, {database.address.init_hint}",
             )
         run_alembic(connection)
     return before
@@ -105,7 +104,3 @@ def alembic_config(connection: Connection | None = None) -> "Config":
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def _init_hint(address: StoreAddress) -> str:
-    return f"{INIT_HINT} --store {address.url}"
