@@ -5,6 +5,7 @@ It never shares a lock with the measuring loop: it reads counters the loop leave
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -113,7 +114,7 @@ class Load(Protocol):
 class Control:
     """Reports to the store and takes its orders.
 
-    ``advance``, ``report`` and ``attach`` may be called from any thread; everything else happens in the control thread.
+    ``advance``, ``report``, ``write_soon`` and ``attach`` may be called from any thread; the rest happens in its own.
     The load is stopped when a STOP event is seen, when the run turns out to be over, and when the store has been
     unreachable for :data:`STORE_LOST_S`; then :attr:`store_lost` is set as well.
     """
@@ -130,6 +131,7 @@ class Control:
         self._order: StartOrder | None = None
         self._cancel_at_ns: int | None = None
         self._stop_requested = False
+        self._writes: deque[Callable[[], None]] = deque()
         self._reachable_ns = clock.monotonic_ns()
         self._heartbeat_due_ns = self._snapshot_due_ns = self._reconcile_due_ns = 0
         self._process = psutil.Process()
@@ -173,6 +175,11 @@ class Control:
         with self._lock:
             self._status = next_worker_status(self._status, event)
         self._last_error = error or self._last_error
+        self._hurry()
+
+    def write_soon(self, write: Callable[[], None]) -> None:
+        """Let the control thread do a write to the store, so that the caller need not wait for it."""
+        self._writes.append(write)
         self._hurry()
 
     def report(self, detail: str) -> None:
@@ -230,6 +237,9 @@ class Control:
         if self._stop_requested:
             self._stop()
         self._read_events()
+        while self._writes:
+            self._writes[0]()
+            self._writes.popleft()
         if now_ns >= self._reconcile_due_ns:
             self._reconcile()
             self._reconcile_due_ns = now_ns + int(RECONCILE_S * 1e9)

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationError
 
 from upperbound.clock import Clock, SystemClock
-from upperbound.domain.phases import PhasePlan
+from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.worker_state import WorkerEvent, WorkerExit, WorkerStatus
 from upperbound.errors import (
     ConfigurationError,
@@ -27,6 +28,7 @@ from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
+from upperbound.store.results import ChildResult
 from upperbound.targets.postgres import ConnInfo
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
 from upperbound.worker.load import RunningLoad
@@ -38,7 +40,7 @@ START_TIMEOUT_S = 120.0
 """The longest a ready worker waits for the start."""
 WAIT_STEP_S = 0.05
 """How often a waiting worker looks whether it has been told something."""
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10
 SWITCH_INTERVAL_S = 0.0005
 """How long another thread may keep the measuring loop from the interpreter, instead of Python's 5 ms."""
 
@@ -54,10 +56,10 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
             config = RunConfig.model_validate(store.runs.get(options.run_id).scenario_config)
             return int(_Worker(store, config, options, clock).live())
     except StoreUnreachable as error:
-        log.error("%s", error)
+        log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
         return WorkerExit.STORE_UNREACHABLE
     except (ConfigurationError, RunNotFound, StoreError, ValidationError) as error:
-        log.error("%s", error)
+        log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
         return WorkerExit.CONFIGURATION
 
 
@@ -178,6 +180,7 @@ class _Worker:
         executor.stop_at(order.stop_ns)
         control.advance(WorkerEvent.START)
         control.attach(load)
+        control.write_soon(lambda: self._store.results.write_child(self._result(WorkerStatus.RUNNING)))
         try:
             executor.run()
         finally:
@@ -185,7 +188,9 @@ class _Worker:
             if control.status is WorkerStatus.RUNNING:
                 control.advance(WorkerEvent.STOP)
             parts = self._seal()
-            control.persist(lambda: self._write_result(load, parts), self._patience_s)
+            status = WorkerStatus.FAILED if self._fatal else WorkerStatus.COMPLETED
+            result = self._result(status, load.figures(Phase.MEASUREMENT), parts)
+            control.persist(lambda: self._store.results.write_child(result), self._patience_s)
         if self._fatal is not None:
             raise self._fatal
         if control.store_lost:
@@ -214,6 +219,32 @@ class _Worker:
         except QueryLogError as error:
             self._fatal = self._fatal or error
             return LogParts(0, ())
+
+    def _result(
+        self, status: WorkerStatus, figures: PhaseFigures | None = None, parts: LogParts | None = None
+    ) -> ChildResult:
+        """Return this worker's row in ``TEST_RESULTS``: what it is at the start, and with its figures at the end."""
+        scenario, options = self._config.scenario, self._options
+        return ChildResult(
+            test_id=options.test_id,
+            run_id=options.run_id,
+            worker_id=options.worker_id,
+            group_id=options.group_id,
+            name=scenario.name,
+            status=status,
+            phase=self._control.phase() if figures is None else Phase.COMPLETED,
+            load_mode=scenario.load.mode,
+            scaling_mode=scenario.scaling.mode,
+            threads=self._threads,
+            operations=figures.operations if figures else 0,
+            failed=figures.failed if figures else 0,
+            warmup_operations=figures.warmup_operations if figures else 0,
+            duration_s=figures.seconds if figures else None,
+            qps=figures.qps if figures else None,
+            figures=figures.to_json() if figures else None,
+            query_log={"rows": parts.rows, "files": [file.name for file in parts.files]} if parts else None,
+            failure_reason=str(self._fatal) if self._fatal else None,
+        )
 
     def _report_progress(self, number: int) -> None:
         self._control.report(f"{number} of {self._threads} connections open")

@@ -47,7 +47,7 @@ def prepare(config: RunConfig, conninfo: ConnInfo, *, group_id: int, group_count
     operations = config.scenario.workload.operations
     texts = [render(operation, config.table) for operation in operations]
     with open_connection(conninfo) as connection:
-        shapes = describe(connection, texts)
+        shapes = describe(connection, texts, [operation.label for operation in operations])
         values = _TableValues(connection, config)
         plans = [
             _plan(operation, [pg_type(oid) for oid in shape.param_oids], values)

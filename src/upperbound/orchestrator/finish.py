@@ -1,0 +1,61 @@
+"""The end of a run: every worker's log sealed, every worker's result there, and their sum as the run's."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from upperbound.domain.figures import PhaseFigures, merge
+from upperbound.domain.phases import Phase
+from upperbound.errors import QueryLogError
+from upperbound.querylog.parquet import log_folder, run_log, seal_worker
+from upperbound.store.engine import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What is left of a run when its workers are gone."""
+
+    figures: PhaseFigures
+    """The measurement of all workers, lost ones included as far as they had reported."""
+    query_log: dict[str, object]
+    """``rows``, ``files``, ``path``, and ``problem`` when something of the log is missing."""
+
+
+def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Path) -> Collected:
+    """Seal what killed workers have left and merge what all workers have counted.
+
+    A worker without a final result counts with its newest snapshot, at most a second older than its end.
+    """
+    problems = [problem for worker_id in worker_ids if (problem := _seal(run_folder, worker_id))]
+    children = {child.worker_id: child for child in store.results.children(run_id)}
+    newest = store.snapshots.newest(run_id, phase=Phase.MEASUREMENT)
+    figures = [PhaseFigures(Phase.MEASUREMENT)]
+    for worker_id in worker_ids:
+        child = children.get(worker_id)
+        if child is not None and child.figures:
+            figures.append(PhaseFigures.from_json(child.figures))
+        elif worker_id in newest:
+            figures.append(PhaseFigures.from_json(newest[worker_id].figures))
+    try:
+        parts = run_log(run_folder)
+        query_log: dict[str, object] = {"rows": parts.rows, "files": len(parts.files)}
+    except QueryLogError as error:
+        problems.append(str(error))
+        query_log = {"rows": None, "files": None}
+    query_log["path"] = str(log_folder(run_folder))
+    if problems:
+        query_log["problem"] = "; ".join(problems)
+    return Collected(merge(figures), query_log)
+
+
+def _seal(run_folder: Path, worker_id: str) -> str:
+    """Seal one worker's log; returns what went wrong, or nothing."""
+    try:
+        seal_worker(run_folder, worker_id)
+    except QueryLogError as error:
+        log.warning("%s", error)
+        return str(error)
+    return ""

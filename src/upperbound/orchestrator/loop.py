@@ -1,0 +1,268 @@
+"""The orchestrator's loop over one run: read the tables, let the domain decide, write."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from upperbound.clock import Clock
+from upperbound.domain.actions import Action, Cancel, Complete, Fail, KillWorkers, MarkRunning, Process, SetPhase, Stop
+from upperbound.domain.decide import decide, is_over
+from upperbound.domain.events import EventType
+from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.run_state import RunStatus, next_status
+from upperbound.domain.run_view import KillSignal, RunView, WorkerView
+from upperbound.errors import RunFailed, StoreUnreachable
+from upperbound.launchers.base import WorkerHandle
+from upperbound.orchestrator.finish import collect
+from upperbound.orchestrator.rollup import RateMeter, roll_up
+from upperbound.orchestrator.stopping import append_stop
+from upperbound.scenario.run_config import RunConfig
+from upperbound.store.engine import Store
+from upperbound.store.heartbeats import HeartbeatRow
+from upperbound.store.results import ParentResult
+from upperbound.store.runs import Rollup, RunRow
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+"""Between two ticks of a running load."""
+BRISK_TICK_S = 0.1
+"""Between two ticks while starting and draining, when a user waits for the next step."""
+LOOK_S = 0.02
+"""How often a waiting loop looks at its processes and at what it was asked to do."""
+LEASE_S = 15.0
+"""How long the run is ours without another tick."""
+STORE_PATIENCE_S = 60.0
+"""How long the store may be away before the loop gives up."""
+BRISK = frozenset({RunStatus.STARTING, RunStatus.STOPPING, RunStatus.CANCELLING})
+
+
+class RunLoop:
+    """Brings one run to its end.
+
+    Everything that matters is in the store; what this object holds (processes, the strongest signal sent) concerns only
+    the processes that this controller has started.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        run_id: str,
+        owner: str,
+        config: RunConfig,
+        run_folder: Path,
+        handles: Mapping[str, WorkerHandle],
+    ) -> None:
+        self._store, self._clock = store, clock
+        self._run_id, self._owner, self._config, self._run_folder = run_id, owner, config, run_folder
+        self._handles = dict(handles)
+        self._worker_ids = worker_ids(config)
+        load = config.scenario.load
+        self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
+        self._signalled: KillSignal | None = None
+        self._forced = False
+        self._processed = False
+        self._meter = RateMeter()
+        self._rollup: Rollup | None = None
+        self._hurried = False
+
+    def force(self) -> None:
+        """End the run now, whatever is in flight; a run that is still sending must have been asked to stop before.
+
+        Takes no lock, so that it may be called from a signal handler.
+        """
+        self._forced = True
+        self._hurried = True
+
+    def hurry(self) -> None:
+        """Let the next tick come at once; may be called from a signal handler."""
+        self._hurried = True
+
+    def drive(self, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
+        """Tick until the run is over and return its row; ``on_tick`` sees the row after each tick.
+
+        Raises:
+            StoreUnreachable: the store stayed away for :data:`STORE_PATIENCE_S`.
+            RunFailed: another controller has taken the run over; its workers go on.
+        """
+        reachable_ns = self._clock.monotonic_ns()
+        while True:
+            try:
+                over, run = self.tick()
+                reachable_ns = self._clock.monotonic_ns()
+                if on_tick is not None:
+                    on_tick(run)
+                if over:
+                    self._store.runs.release_lease(self._run_id, self._owner)
+                    return run
+                self._wait(BRISK_TICK_S if run.status in BRISK or run.phase is Phase.PROCESSING else TICK_S, run)
+            except StoreUnreachable as error:
+                away_s = (self._clock.monotonic_ns() - reachable_ns) / 1e9
+                log.warning("the store has been away for %.0f s: %s", away_s, error)
+                if away_s > STORE_PATIENCE_S:
+                    raise
+                self._clock.sleep(TICK_S)
+
+    def tick(self) -> tuple[bool, RunRow]:
+        """Read, decide, write, once; returns whether the run is over, and its row as it was read.
+
+        Raises:
+            RunFailed: another controller has taken the run over.
+        """
+        if not self._store.runs.extend_lease(self._run_id, self._owner, LEASE_S) and not self._store.runs.acquire_lease(
+            self._run_id, self._owner, LEASE_S
+        ):
+            raise RunFailed(
+                f"run {self._run_id} has been taken over by another controller",
+                hint=f"watch it with `upperbound runs show {self._run_id}`",
+            )
+        run = self._store.runs.get(self._run_id)
+        heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
+        view = self._view(run, heartbeats)
+        if run.status is RunStatus.RUNNING or run.status in BRISK:
+            self._roll_up(view, heartbeats)
+        for action in decide(view):
+            if not self._apply(action, run):
+                break
+        return is_over(view), run
+
+    # Reading ----------------------------------------------------------------------------------------------------
+
+    def _view(self, run: RunRow, heartbeats: Mapping[str, HeartbeatRow]) -> RunView:
+        return RunView(
+            status=run.status,
+            phase=run.phase,
+            status_age_s=run.status_age_s,
+            elapsed_s=run.elapsed_s,
+            plan=self._plan,
+            workers=tuple(self._worker(worker_id, heartbeats.get(worker_id)) for worker_id in self._worker_ids),
+            signalled=self._signalled,
+            forced=self._forced,
+            processed=self._processed,
+        )
+
+    def _worker(self, worker_id: str, heartbeat: HeartbeatRow | None) -> WorkerView:
+        handle = self._handles.get(worker_id)
+        exit_code = handle.poll() if handle else None
+        said = heartbeat.last_error if heartbeat else None
+        if not said and handle is not None and exit_code:
+            said = handle.last_output()
+        return WorkerView(
+            worker_id=worker_id,
+            status=heartbeat.status if heartbeat else None,
+            heartbeat_age_s=heartbeat.age_s if heartbeat else None,
+            exit_code=exit_code,
+            last_error=said or None,
+            detail=heartbeat.detail if heartbeat else None,
+            local=handle is not None,
+        )
+
+    def _roll_up(self, view: RunView, heartbeats: Mapping[str, HeartbeatRow]) -> None:
+        """Write what all workers have done together, if it has changed."""
+        rates = self._meter.rates(self._store.snapshots.newest(self._run_id))
+        rollup = roll_up(view.workers, heartbeats, rates)
+        if rollup != self._rollup:
+            self._store.runs.update_rollup(self._run_id, rollup)
+            self._rollup = rollup
+
+    # Writing ----------------------------------------------------------------------------------------------------
+
+    def _apply(self, action: Action, run: RunRow) -> bool:
+        """Carry out one action; False when the run's status has changed since it was read."""
+        store, run_id = self._store, self._run_id
+        match action:
+            case MarkRunning():
+                if not store.runs.mark_running(run_id, self._plan.warmup_s):
+                    return False
+                store.events.append(run_id, EventType.START, {})
+            case SetPhase(phase=phase):
+                store.runs.set_phase(run_id, phase)
+                if phase is Phase.MEASUREMENT:
+                    store.events.append(run_id, EventType.SET_PHASE, {"phase": phase.value})
+            case Stop(reason=reason) | Fail(reason=reason):
+                if not self._transition(run, next_status(run.status, action.event), completion_reason=reason):
+                    return False
+                log.info("run %s ends its load: %s", run_id, reason)
+                append_stop(store, run_id, reason=reason, initiated_by="orchestrator")
+            case Complete():
+                return self._transition(run, next_status(run.status, action.event))
+            case Cancel(reason=reason):
+                said = "; ".join(part for part in (run.cancellation_reason, reason) if part)
+                return self._transition(run, next_status(run.status, action.event), cancellation_reason=said or None)
+            case KillWorkers(signal=signal):
+                self._kill(signal)
+            case Process():
+                self._process(run)
+        return True
+
+    def _transition(
+        self,
+        run: RunRow,
+        to: RunStatus,
+        *,
+        completion_reason: str | None = None,
+        cancellation_reason: str | None = None,
+    ) -> bool:
+        return self._store.runs.transition(
+            self._run_id,
+            expected=run.status,
+            to=to,
+            completion_reason=completion_reason,
+            cancellation_reason=cancellation_reason,
+        )
+
+    def _kill(self, signal: KillSignal) -> None:
+        self._signalled = signal
+        for handle in self._handles.values():
+            if handle.poll() is None:
+                log.warning("%s (process %d) gets SIG%s", handle.worker_id, handle.pid, signal.value)
+                if signal is KillSignal.KILL:
+                    handle.kill()
+                else:
+                    handle.terminate()
+
+    def _process(self, run: RunRow) -> None:
+        """Collect what the workers left and write the run's result."""
+        collected = collect(self._store, self._run_id, self._worker_ids, self._run_folder)
+        figures = collected.figures
+        self._store.results.finish_parent(
+            self._run_id,
+            ParentResult(
+                worker_count=len(self._worker_ids),
+                threads=sum(self._config.threads),
+                operations=figures.operations,
+                failed=figures.failed,
+                warmup_operations=figures.warmup_operations,
+                duration_s=figures.seconds,
+                qps=figures.qps,
+                figures=figures.to_json(),
+                query_log=collected.query_log,
+                failure_reason=run.completion_reason if run.status is RunStatus.FAILED else None,
+                enrichment_status="SKIPPED",
+                enrichment_reason="this version does not read the server's own statistics",
+            ),
+        )
+        self._processed = True
+
+    # Waiting ----------------------------------------------------------------------------------------------------
+
+    def _wait(self, seconds: float, run: RunRow) -> None:
+        """Wait for the next tick: its time, the end of a process, the plan's next phase, or someone in a hurry."""
+        alive = self._alive()
+        if run.status is RunStatus.RUNNING and run.elapsed_s is not None:
+            ahead = [edge - run.elapsed_s for edge in (self._plan.warmup_s, self._plan.total_s)]
+            seconds = min([seconds, *(edge + LOOK_S for edge in ahead if edge > 0)])
+        deadline = self._clock.monotonic_ns() + int(seconds * 1e9)
+        while self._clock.monotonic_ns() < deadline and not self._hurried and self._alive() == alive:
+            self._clock.sleep(LOOK_S)
+        self._hurried = False
+
+    def _alive(self) -> int:
+        return sum(handle.poll() is None for handle in self._handles.values())
+
+
+def worker_ids(config: RunConfig) -> list[str]:
+    """Return the ids of the run's workers, by group id."""
+    return [f"worker-{group_id}" for group_id in range(len(config.threads))]

@@ -1,0 +1,187 @@
+"""Create, start and drive runs."""
+
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from pydantic import SecretStr
+
+import upperbound
+from upperbound.clock import Clock
+from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
+from upperbound.domain.run_state import RunEvent, next_status
+from upperbound.errors import ConfigurationError, RunFailed, WorkerFailed
+from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
+from upperbound.orchestrator.environment import describe_environment
+from upperbound.orchestrator.loop import LEASE_S, RunLoop, worker_ids
+from upperbound.scenario.model import FixedScaling, Scenario
+from upperbound.scenario.run_config import RunConfig
+from upperbound.store.engine import Store
+from upperbound.store.runs import NewRun, RunRow
+from upperbound.targets.postgres import ConnInfo, preflight
+
+FREE_DISK_BYTES = 256 * 2**20
+"""What must be free for the query log before a run may start."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A run that somebody wants."""
+
+    scenario: Scenario
+    target_url: str
+    """Where the server is, without a password: the scenario's URL, or that of an embedded server."""
+    password: SecretStr | None = None
+    """Handed to the workers in their environment and kept nowhere."""
+
+
+class Orchestrator:
+    """Owns the runs it starts, by lease, until they have ended."""
+
+    def __init__(self, store: Store, launcher: Launcher, clock: Clock, home: Path) -> None:
+        """Keep files of runs under ``home`` and everything else in ``store``."""
+        self._store, self._launcher, self._clock, self._home = store, launcher, clock, home
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._passwords: dict[str, SecretStr] = {}
+        self._loops: dict[str, RunLoop] = {}
+        self.warnings: dict[str, tuple[str, ...]] = {}
+        """By run id: what the checks before the run found that does not prevent it."""
+
+    def create_run(self, request: RunRequest) -> str:
+        """Check everything that can be known before the start, prepare the run, and return its id.
+
+        Raises:
+            ConfigurationError: the scenario does not fit the target or this machine; every problem at once.
+            TargetError: the target cannot be reached or refuses the login.
+            StoreError: the run cannot be written.
+        """
+        scenario = request.scenario
+        plan = _plan(scenario)
+        self._check_disk()
+        conninfo = ConnInfo(url=request.target_url, password=request.password, application_name="upperbound:preflight")
+        report = preflight(conninfo, scenario, plan.total_threads)
+        seed = scenario.workload.seed
+        config = RunConfig(
+            scenario=scenario,
+            threads=plan.threads,
+            seed=secrets.randbits(31) if seed is None else seed,
+            target_url=request.target_url,
+            table=scenario.target.table,
+            upperbound_version=upperbound.__version__,
+        )
+        run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        self._store.runs.create(
+            NewRun(
+                run_id=run_id,
+                name=scenario.name,
+                scenario=config.model_dump(mode="json"),
+                total_workers=plan.worker_count,
+                worker_targets=dict(zip(worker_ids(config), plan.threads, strict=True)),
+                load_mode=scenario.load.mode,
+                scaling_mode=scenario.scaling.mode,
+                threads=plan.total_threads,
+            )
+        )
+        environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
+        self._store.results.set_environment(run_id, environment)
+        self.warnings[run_id] = report.warnings
+        if request.password is not None:
+            self._passwords[run_id] = request.password
+        return run_id
+
+    def start_run(self, run_id: str) -> None:
+        """Take the run's lease and launch its workers; :meth:`drive` sees to the rest.
+
+        Raises:
+            RunFailed: another controller owns the run, or a worker process cannot be started.
+            IllegalTransition: the run was started before, or has ended.
+        """
+        run = self._store.runs.get(run_id)
+        starting = next_status(run.status, RunEvent.START)
+        if not self._store.runs.acquire_lease(run_id, self._owner, LEASE_S):
+            raise RunFailed(f"run {run_id} belongs to another controller", hint="let it finish, or stop it there")
+        if not self._store.runs.transition(run_id, expected=run.status, to=starting):
+            raise RunFailed(f"run {run_id} was changed by someone else while it was being started")
+        config = RunConfig.model_validate(run.scenario_config)
+        self._loops[run_id] = RunLoop(
+            self._store,
+            self._clock,
+            run_id=run_id,
+            owner=self._owner,
+            config=config,
+            run_folder=self.run_folder(run_id),
+            handles=self._launch(run_id, config),
+        )
+
+    def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
+        """Bring a started run to its end and return its row; see :meth:`RunLoop.drive`."""
+        return self._loops[run_id].drive(on_tick)
+
+    def hurry(self, run_id: str) -> None:
+        """Let the next tick come at once; may be called from a signal handler."""
+        if run_id in self._loops:
+            self._loops[run_id].hurry()
+
+    def force_stop(self, run_id: str) -> None:
+        """End a run that was asked to stop without waiting for its drain; may be called from a signal handler."""
+        if run_id in self._loops:
+            self._loops[run_id].force()
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return where the files of a run are kept."""
+        return self._home / "runs" / run_id
+
+    def _launch(self, run_id: str, config: RunConfig) -> dict[str, WorkerHandle]:
+        """Start every worker, or none: what was started before a failure is ended again."""
+        handles: dict[str, WorkerHandle] = {}
+        environment = self._environment(run_id)
+        try:
+            for group_id, worker_id in enumerate(worker_ids(config)):
+                spec = WorkerSpec(self._store.url, run_id, worker_id, group_id, len(config.threads))
+                log_file = self.run_folder(run_id) / "logs" / f"{worker_id}.log"
+                handles[worker_id] = self._launcher.launch(spec, environment=environment, log_file=log_file)
+        except WorkerFailed as error:
+            for handle in handles.values():
+                handle.kill()
+            run = self._store.runs.get(run_id)
+            failed = next_status(run.status, RunEvent.FAIL)
+            self._store.runs.transition(run_id, expected=run.status, to=failed, completion_reason=str(error))
+            raise
+        return handles
+
+    def _environment(self, run_id: str) -> Mapping[str, str]:
+        """Return what workers need and no command line, store or log may hold."""
+        environment = {"UPPERBOUND_HOME": str(self._home)}
+        if self._store.password is not None:
+            environment["UPPERBOUND_STORE_PASSWORD"] = self._store.password.get_secret_value()
+        if run_id in self._passwords:
+            environment["PGPASSWORD"] = self._passwords[run_id].get_secret_value()
+        return environment
+
+    def _check_disk(self) -> None:
+        self._home.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._home).free
+        if free < FREE_DISK_BYTES:
+            raise ConfigurationError(
+                f"only {free / 2**20:.0f} MiB are free in {self._home} for the query log, which keeps every query; "
+                f"at least {FREE_DISK_BYTES / 2**20:.0f} MiB are needed to start",
+                hint="free disk space, or point UPPERBOUND_HOME to another disk",
+            )
+
+
+def _plan(scenario: Scenario) -> WorkerPlan:
+    """Plan the workers on this machine."""
+    scaling = scenario.scaling
+    fixed = scaling if isinstance(scaling, FixedScaling) else None
+    return plan_workers(
+        threads=scenario.load.threads,
+        mode=scaling.mode,
+        min_workers=fixed.min_workers if fixed else None,
+        min_threads=fixed.min_threads if fixed else None,
+        cap=per_worker_cap(cores=os.cpu_count() or 1, memory_gib=psutil.virtual_memory().available / 2**30),
+    )

@@ -1,0 +1,47 @@
+"""Asking a run to stop: through the store alone, so that any process may do it."""
+
+from upperbound.domain.events import EventType
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import TERMINAL, RunEvent, RunStatus, next_status
+from upperbound.store.engine import Store
+
+DRAIN_TIMEOUT_S = 120.0
+"""How long queries in flight may take to end after a stop."""
+
+
+def request_stop(store: Store, run_id: str, initiated_by: str) -> RunStatus:
+    """Ask for the two-phase stop of a run and return the state it is in then.
+
+    Safe in every state and as often as one likes: a prepared run is cancelled at once, one that has ended or is being
+    cancelled stays as it is, and in every other state its workers are told to stop sending and drain.
+
+    Raises:
+        RunNotFound: there is no such run.
+        StoreUnreachable: nothing is changed, or the stop is requested and the answer was lost; ask again.
+    """
+    while True:
+        run = store.runs.get(run_id)
+        to = next_status(run.status, RunEvent.USER_STOP)
+        if to is run.status:
+            return to
+        ended = to in TERMINAL
+        changed = store.runs.transition(
+            run_id,
+            expected=run.status,
+            to=to,
+            phase=Phase.COMPLETED if ended else None,
+            cancellation_reason=f"stopped by {initiated_by}",
+        )
+        if changed:
+            if not ended:
+                append_stop(store, run_id, reason="user_stop", initiated_by=initiated_by)
+            return to
+
+
+def append_stop(store: Store, run_id: str, *, reason: str, initiated_by: str) -> None:
+    """Tell the workers to stop sending, drain and end."""
+    store.events.append(
+        run_id,
+        EventType.STOP,
+        {"reason": reason, "initiated_by": initiated_by, "drain_timeout_seconds": DRAIN_TIMEOUT_S},
+    )
