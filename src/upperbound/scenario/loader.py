@@ -14,9 +14,10 @@ from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import mask_credentials, split_password
 from upperbound.scenario.model import KEY_ALIASES, Scenario, rename_connections
 from upperbound.scenario.overrides import FROM_SET, apply_overrides
+from upperbound.scenario.params import SequenceParam, SequenceSource
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.problem import PlacedProblem
-from upperbound.scenario.validation_messages import nearest, retell
+from upperbound.scenario.validation_messages import MUST_NOT_BE_EMPTY, nearest, retell
 from upperbound.scenario.yaml_source import Path, parse_yaml
 
 MAX_BYTES = 1 << 20
@@ -86,7 +87,7 @@ def parse_scenario(text: str, overrides: Sequence[str] = (), *, source: str = "s
     problems += [problem for _, problem in sorted(placed, key=itemgetter(0))]
     if problems or scenario is None:
         raise _error(source, problems)
-    return LoadedScenario(scenario, (*warnings, *_silent_operations(scenario)), password)
+    return LoadedScenario(scenario, (*warnings, *_warn(scenario)), password)
 
 
 def _read(path: FilePath) -> str:
@@ -146,15 +147,26 @@ def _path_of(where: str) -> Path:
 
 
 def _without_echoes(told: Sequence[tuple[Path, Problem]]) -> list[tuple[Path, Problem]]:
-    """Drop problems said twice, and missing weights that only follow from a wrong preset or kind."""
+    """Drop problems that are said twice or only follow from others."""
     wrong = {path for path, _ in told}
     kept: dict[tuple[str, str], tuple[Path, Problem]] = {}
     for path, problem in told:
-        is_echo = path[-1:] == ("weight_pct",) and problem.message == "is missing"
-        if is_echo and (("workload", "preset") in wrong or (*path[:-1], "kind") in wrong):
-            continue
-        kept.setdefault((problem.where, problem.message), (path, problem))
+        if not _follows(path, problem.message, wrong):
+            kept.setdefault((problem.where, problem.message), (path, problem))
     return list(kept.values())
+
+
+def _follows(path: Path, message: str, wrong: set[Path]) -> bool:
+    """Tell whether a problem goes away with another one.
+
+    A weight may be missing because the preset or the kind is not known; a list may count as empty because no entry of
+    it is right.
+    """
+    if path[-1:] == ("weight_pct",) and message == "is missing":
+        return ("workload", "preset") in wrong or (*path[:-1], "kind") in wrong
+    return message == MUST_NOT_BE_EMPTY and any(
+        len(other) > len(path) and other[: len(path)] == path for other in wrong
+    )
 
 
 def _place(path: Path, problem: Problem, lines: dict[Path, int], set_paths: Sequence[Path]) -> tuple[int, Problem]:
@@ -177,13 +189,21 @@ def _written_as(path: Path) -> list[Path]:
     return [path, *((*path[:-1], alias) for alias, key in KEY_ALIASES.items() if path[-1:] == (key,))]
 
 
-def _silent_operations(scenario: Scenario) -> list[str]:
-    """Return a warning for each operation that will not run."""
-    return [
+def _warn(scenario: Scenario) -> list[str]:
+    """Return what is allowed in a scenario and yet likely a mistake."""
+    operations = [operation for operation in scenario.workload.operations if operation.weight_pct]
+    warnings = [
         f"operation {operation.label} has weight 0.00 and will not run"
         for operation in scenario.workload.operations
         if not operation.weight_pct
     ]
+    drawn_by: dict[SequenceSource, str] = {}
+    for operation in operations:
+        for source in {param.sequence for param in operation.params if isinstance(param, SequenceParam)}:
+            first = drawn_by.setdefault(source, operation.label)
+            if first != operation.label:
+                warnings.append(f"operations {first} and {operation.label} draw the same values from one sequence")
+    return warnings
 
 
 def _error(source: str, problems: Sequence[Problem]) -> ScenarioError:

@@ -85,7 +85,8 @@ def _parameter_hint(tokens: list[Token], highest: int) -> str:
     code = "".join(token.text for token in tokens if token.kind is TokenKind.OTHER)
     if not highest and any(mark in code for mark in ("?", "%", ":")):
         return "parameters are written $1, $2, ..."
-    return f"give params one entry for each of $1 to ${highest}" if highest else "leave params out, or use $1 in sql"
+    hints = {0: "leave params out, or use $1 in sql", 1: "give params one entry, for $1"}
+    return hints.get(highest, f"give params one entry for each of $1 to ${highest}")
 
 
 def _check_placeholders(at: str, tokens: list[Token], *, has_table: bool | None) -> Iterator[Problem]:

@@ -56,3 +56,10 @@ def unsupported_value(place: str, value: str) -> str | None:
 def unsupported_param(kind: str) -> str | None:
     """Return the message for a parameter source that is to come; None for any other."""
     return f"parameter source {kind!r} {_VERSION}" if kind in _PARAM_KINDS else None
+
+
+def unsupported_names() -> list[str]:
+    """Return everything that is refused by name, as ``load.mode: QPS`` or ``slo.abort_on_breach``, in order."""
+    values = [f"{place}: {value}" for place, words in _VALUES.items() for value in words]
+    sources = [f"workload.operations.*.params.*.{kind}" for kind in _PARAM_KINDS]
+    return sorted([*_KEYS, *values, *sources])

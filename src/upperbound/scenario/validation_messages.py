@@ -20,6 +20,7 @@ from upperbound.scenario.yaml_source import Path
 _REPEATED = (CROSS_CHECK, "default_factory_not_called")
 """Errors that follow from others, which are reported where they stand."""
 _SECRETS = ("password", "passwd", "pwd", "secret", "token")
+MUST_NOT_BE_EMPTY = "must not be empty"
 _SHOWN_CHARACTERS = 60
 _MISSING_HINTS = {
     "workload.operations.*.weight_pct": "give it a weight, or choose a workload.preset other than CUSTOM",
@@ -166,7 +167,7 @@ def _must(what: str) -> Callable[[Any, Mapping[str, Any]], Told]:
 
 def _limit(words: str, key: str) -> Callable[[Any, Mapping[str, Any]], Told]:
     """Return a teller that names the limit a value passes."""
-    return lambda value, ctx: (f"must be {words} {ctx[key]}, not {shown(value)}", "")
+    return lambda value, ctx: (f"must be {words} {ctx[key]:.15g}, not {shown(value)}", "")
 
 
 def _must_be_text(value: Any, _: Mapping[str, Any]) -> Told:
@@ -199,7 +200,7 @@ _TELLERS: dict[str, Callable[[Any, Mapping[str, Any]], Told]] = {
     "greater_than": _limit("more than", "gt"),
     "greater_than_equal": _limit("at least", "ge"),
     "less_than_equal": _limit("at most", "le"),
-    "too_short": lambda _value, _ctx: ("must not be empty", ""),
+    "too_short": lambda _value, _ctx: (MUST_NOT_BE_EMPTY, ""),
     "too_long": lambda _value, ctx: (f"must have at most {ctx['max_length']} entries, not {ctx['actual_length']}", ""),
     "string_too_long": lambda value, ctx: (f"must have at most {ctx['max_length']} characters, not {len(value)}", ""),
 }
