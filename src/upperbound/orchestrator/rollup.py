@@ -9,6 +9,9 @@ from upperbound.store.heartbeats import HeartbeatRow
 from upperbound.store.runs import Rollup
 from upperbound.store.snapshots import SnapshotRow
 
+SHORTEST_S = 0.2
+"""Below this an interval says too little: a phase that has just begun keeps the rate from before."""
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -33,12 +36,13 @@ class RateMeter:
 
     @staticmethod
     def _rate(before: _Seen | None, snapshot: SnapshotRow) -> float:
-        if before is None or before.snapshot.phase is not snapshot.phase:
-            return snapshot.qps
-        seconds = float(snapshot.figures["seconds"]) - float(before.snapshot.figures["seconds"])
-        if seconds <= 0:
-            return before.rate
-        return (snapshot.operations - before.snapshot.operations) / seconds
+        seconds, operations = float(snapshot.figures["seconds"]), snapshot.operations
+        if before is not None and before.snapshot.phase is snapshot.phase:
+            seconds -= float(before.snapshot.figures["seconds"])
+            operations -= before.snapshot.operations
+        if seconds < SHORTEST_S:
+            return before.rate if before else 0.0
+        return operations / seconds
 
 
 def roll_up(
