@@ -101,15 +101,16 @@ def plan_workers(
     """Plan the workers of a run that keeps a number of threads busy.
 
     ``FIXED`` is exactly ``min_workers`` x ``min_threads``, whatever ``cap`` says: who fixes the numbers knows why.
-    ``AUTO`` spreads ``threads`` over as few workers as ``cap`` allows and uses neither minimum. Raises
-    :class:`ValueError` when a number the mode needs is missing or below 1, when ``threads`` disagrees with a fixed plan,
-    and for an unknown mode.
+    ``AUTO`` spreads ``threads`` over as few workers as ``cap`` allows and uses neither minimum.
+
+    Raises :class:`ValueError` when a number the mode needs is missing or below 1, when ``threads`` disagrees with a
+    fixed plan, and for an unknown mode.
     """
     if mode == "FIXED":
         if min_workers is None or min_threads is None or min_workers < 1 or min_threads < 1:
             raise ValueError(f"FIXED scaling needs min_workers and min_threads, not {min_workers} x {min_threads}")
         if threads is not None and threads != min_workers * min_threads:
-            raise ValueError(f"{min_workers} workers x {min_threads} threads are not the load's {threads} threads")
+            raise ValueError(f"{min_workers} workers x {min_threads} threads are not the load's {threads}")
         return WorkerPlan((min_threads,) * min_workers)
     if mode == "AUTO":
         if threads is None or threads < 1:

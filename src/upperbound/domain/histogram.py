@@ -154,8 +154,8 @@ class Histogram:
         The value at percentile p of n values is the highest value of the bucket that holds the value of rank
         ceil(p / 100 x n) in ascending order: the smallest value that at least p percent do not exceed (the "inverted
         CDF", type 1 of Hyndman and Fan 1996), with no interpolation. The rank is computed in exact arithmetic on the
-        decimal p, so that 99.9 of 1,000 values is rank 999. Raises :class:`ValueError` when empty or when a p is not in
-        (0, 100].
+        decimal p: 99.9 of 1,000 values is rank 999, where 99.9 / 100 in binary would make it 1,000. Raises
+        :class:`ValueError` when empty or when a p is not in (0, 100].
         """
         ranks = [_rank(percentile, self.total) for percentile in percentiles]
         if ranks and not self.total:

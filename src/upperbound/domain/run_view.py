@@ -92,7 +92,8 @@ class WorkerView:
         """Say how this worker was lost, such as ``worker-1 was killed by signal SIGKILL``; None when it was not.
 
         ``may_have_completed`` is whether a worker may have ended by now. If so, COMPLETED is no loss however its
-        process ended, since everything was written by then; neither is exit code 0, the last heartbeat being on its way.
+        process ended, since everything was written by then; neither is exit code 0, the last heartbeat being on its
+        way.
         """
         happened = self._loss(may_have_completed=may_have_completed)
         return f"{self.worker_id} {happened}; last said: {self.last_said}" if happened else None

@@ -1,0 +1,386 @@
+"""What the orchestrator does in every situation it can see."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upperbound.domain.decide import (
+    Action,
+    Cancel,
+    Complete,
+    Fail,
+    KillSignal,
+    KillWorkers,
+    Limits,
+    MarkRunning,
+    Process,
+    RunView,
+    SetPhase,
+    Stop,
+    WorkerView,
+    decide,
+    is_over,
+)
+from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.run_state import TERMINAL, RunStatus, next_status
+from upperbound.domain.worker_state import WorkerStatus
+
+PLAN = PhasePlan(warmup_s=5, duration_s=20)
+LIMITS = Limits()
+TERM, KILL = KillWorkers(KillSignal.TERM), KillWorkers(KillSignal.KILL)
+
+
+def worker(number: int = 0, status: WorkerStatus | None = WorkerStatus.RUNNING, **changes: Any) -> WorkerView:
+    """Return a live local worker that was heard from just now."""
+    age = None if status is None else 0.5
+    return replace(WorkerView(f"worker-{number}", status, age, exit_code=None, last_error=None), **changes)
+
+
+def view(status: RunStatus, *workers: WorkerView, **changes: Any) -> RunView:
+    """Return a run in the middle of its measurement."""
+    base = RunView(
+        status=status,
+        phase=Phase.MEASUREMENT,
+        status_age_s=1.0,
+        elapsed_s=10.0,
+        plan=PLAN,
+        workers=workers or (worker(0), worker(1)),
+    )
+    return replace(base, **changes)
+
+
+def starting(*workers: WorkerView, waited_s: float = 1.0) -> RunView:
+    return view(RunStatus.STARTING, *workers, phase=Phase.PREPARING, elapsed_s=None, status_age_s=waited_s)
+
+
+def draining(status: RunStatus, *workers: WorkerView, **changes: Any) -> RunView:
+    return view(status, *workers, **{"phase": Phase.COOLDOWN, "elapsed_s": 26.0, **changes})
+
+
+def reason(actions: list[Action]) -> str:
+    """Return the reason of the one failure among ``actions``."""
+    (failure,) = [action for action in actions if isinstance(action, Fail)]
+    return failure.reason
+
+
+class TestPrepared:
+    def test_a_prepared_run_waits_for_whoever_starts_it(self) -> None:
+        assert decide(view(RunStatus.PREPARED, worker(0, None, local=False), phase=Phase.PREPARING)) == []
+
+    def test_a_run_without_workers_is_no_run(self) -> None:
+        with pytest.raises(ValueError, match="at least one worker"):
+            RunView(RunStatus.PREPARED, Phase.PREPARING, 0, None, PLAN, ())
+
+
+class TestStarting:
+    def test_it_runs_when_every_worker_is_ready(self) -> None:
+        assert decide(starting(worker(0, WorkerStatus.READY), worker(1, WorkerStatus.READY))) == [MarkRunning()]
+
+    @pytest.mark.parametrize("status", [None, WorkerStatus.STARTING, WorkerStatus.CONNECTING])
+    def test_it_waits_for_the_last_one(self, status: WorkerStatus | None) -> None:
+        assert decide(starting(worker(0, WorkerStatus.READY), worker(1, status), waited_s=59.9)) == []
+
+    def test_after_the_timeout_it_fails_naming_who_is_missing_and_what_they_last_said(self) -> None:
+        actions = decide(
+            starting(
+                worker(0, WorkerStatus.READY),
+                worker(1, WorkerStatus.CONNECTING, detail="3 of 8 connections open"),
+                worker(2, None),
+                worker(3, WorkerStatus.STARTING, last_error="cannot resolve host db"),
+                waited_s=60.0,
+            )
+        )
+        assert reason(actions) == (
+            "start_timeout: 3 of 4 workers not ready after 60 s: "
+            "worker-1 is CONNECTING; last said: 3 of 8 connections open | "
+            "worker-2 was never heard from; last said: nothing | "
+            "worker-3 is STARTING; last said: cannot resolve host db"
+        )
+        assert actions[1:] == [TERM]
+
+    def test_a_worker_that_exits_before_it_is_ready_fails_the_run_at_once(self) -> None:
+        actions = decide(starting(worker(0, None, exit_code=1, last_error="no such table"), worker(1, None)))
+        assert reason(actions) == (
+            "worker_failure: worker-0 exited with code 1 (configuration); last said: no such table"
+        )
+        assert actions[1:] == [TERM]
+
+    def test_ready_and_gone_is_not_ready(self) -> None:
+        actions = decide(starting(worker(0, WorkerStatus.READY), worker(1, WorkerStatus.READY, exit_code=-9)))
+        assert reason(actions).startswith("worker_failure: worker-1 was killed by signal SIGKILL")
+
+
+class TestRunning:
+    @pytest.mark.parametrize(
+        ("elapsed_s", "phase", "actions"),
+        [
+            (4.9, Phase.WARMUP, []),
+            (5.0, Phase.WARMUP, [SetPhase(Phase.MEASUREMENT)]),
+            (5.0, Phase.MEASUREMENT, []),
+            (24.9, Phase.MEASUREMENT, []),
+            (25.0, Phase.MEASUREMENT, [Stop("duration_over", RunStatus.STOPPING), SetPhase(Phase.COOLDOWN)]),
+            (99.0, Phase.WARMUP, [Stop("duration_over", RunStatus.STOPPING), SetPhase(Phase.COOLDOWN)]),
+        ],
+    )
+    def test_it_follows_the_plan(self, elapsed_s: float, phase: Phase, actions: list[Action]) -> None:
+        assert decide(view(RunStatus.RUNNING, elapsed_s=elapsed_s, phase=phase)) == actions
+
+    def test_a_clock_that_steps_back_does_not_bring_back_a_phase(self) -> None:
+        assert decide(view(RunStatus.RUNNING, elapsed_s=1.0, phase=Phase.MEASUREMENT)) == []
+
+    @pytest.mark.parametrize(
+        ("exit_code", "happened"),
+        [
+            (-9, "was killed by signal SIGKILL"),
+            (-11, "was killed by signal SIGSEGV"),
+            (-15, "was killed by signal SIGTERM"),
+            (-63, "was killed by signal 63"),
+            (2, "exited with code 2 (store unreachable)"),
+            (3, "exited with code 3 (no start came)"),
+            (4, "exited with code 4 (fatal workload error)"),
+            (137, "exited with code 137"),
+            (0, "ended before the run did"),
+        ],
+    )
+    def test_a_worker_that_exits_fails_the_run_at_once_and_says_how(self, exit_code: int, happened: str) -> None:
+        actions = decide(view(RunStatus.RUNNING, worker(0), worker(1, exit_code=exit_code, last_error="disk full")))
+        assert actions == [Fail(f"worker_failure: worker-1 {happened}; last said: disk full"), TERM]
+
+    def test_all_lost_workers_are_named_and_there_is_nobody_left_to_signal(self) -> None:
+        actions = decide(view(RunStatus.RUNNING, worker(0, exit_code=-9), worker(1, exit_code=4)))
+        assert actions == [
+            Fail(
+                "worker_failure: worker-0 was killed by signal SIGKILL; last said: nothing | "
+                "worker-1 exited with code 4 (fatal workload error); last said: nothing"
+            )
+        ]
+
+    def test_a_worker_that_reports_a_fatal_error_fails_the_run_before_it_exits(self) -> None:
+        failed = worker(1, WorkerStatus.FAILED, last_error="permission denied")
+        assert decide(view(RunStatus.RUNNING, worker(0), failed)) == [
+            Fail("worker_failure: worker-1 reported a fatal error; last said: permission denied"),
+            TERM,
+        ]
+
+    @pytest.mark.parametrize("local", [True, False])
+    @pytest.mark.parametrize(("age_s", "fails"), [(29.0, False), (59.9, False), (60.0, True)])
+    def test_a_worker_fails_the_run_when_its_heartbeat_is_dead_not_when_it_is_stale(
+        self, age_s: float, fails: bool, local: bool
+    ) -> None:
+        silent = worker(1, heartbeat_age_s=age_s, local=local)
+        actions = decide(view(RunStatus.RUNNING, worker(0), silent))
+        if fails:
+            assert reason(actions) == "worker_failure: worker-1 was not heard from for 60 s; last said: nothing"
+        else:
+            assert actions == []
+
+    def test_a_worker_that_completes_early_fails_the_run(self) -> None:
+        early = worker(1, WorkerStatus.COMPLETED, exit_code=0)
+        assert "worker-1 ended before the run did" in reason(decide(view(RunStatus.RUNNING, worker(0), early)))
+
+    def test_workers_that_ended_by_the_plan_while_no_controller_looked_are_no_loss(self) -> None:
+        """After a take-over: completed long ago, so that the heartbeat is old."""
+        done = [worker(n, WorkerStatus.COMPLETED, local=False, heartbeat_age_s=500.0) for n in range(2)]
+        actions = decide(view(RunStatus.RUNNING, *done, elapsed_s=530.0))
+        assert actions == [Stop("duration_over", RunStatus.STOPPING), SetPhase(Phase.COOLDOWN)]
+
+    def test_a_worker_that_died_while_no_controller_looked_is_a_loss(self) -> None:
+        dead = worker(1, local=False, heartbeat_age_s=510.0)
+        done = worker(0, WorkerStatus.COMPLETED, local=False, heartbeat_age_s=500.0)
+        assert reason(decide(view(RunStatus.RUNNING, done, dead, elapsed_s=530.0))).startswith(
+            "worker_failure: worker-1 was not heard from for 510 s"
+        )
+
+
+BOTH = pytest.mark.parametrize("status", [RunStatus.STOPPING, RunStatus.CANCELLING])
+
+
+class TestDraining:
+    @BOTH
+    def test_the_phase_follows_the_status(self, status: RunStatus) -> None:
+        assert decide(view(status)) == [SetPhase(Phase.COOLDOWN)]
+
+    @BOTH
+    def test_results_are_collected_when_every_worker_has_drained(self, status: RunStatus) -> None:
+        done = worker(0, WorkerStatus.COMPLETED), worker(1, WorkerStatus.DRAINING, exit_code=0)
+        assert decide(draining(status, *done)) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(draining(status, *done, phase=Phase.PROCESSING)) == [Process()]
+
+    @pytest.mark.parametrize(
+        ("status", "end"),
+        [(RunStatus.STOPPING, Complete()), (RunStatus.CANCELLING, Cancel(forced=False, reason=""))],
+    )
+    def test_the_run_ends_as_it_was_meant_to_once_results_are_collected(self, status: RunStatus, end: Action) -> None:
+        done = [worker(n, WorkerStatus.COMPLETED, exit_code=0) for n in range(2)]
+        collected = draining(status, *done, phase=Phase.PROCESSING, processed=True)
+        assert decide(collected) == [end, SetPhase(Phase.COMPLETED)]
+
+    @BOTH
+    @pytest.mark.parametrize(
+        ("waited_s", "signalled", "actions"),
+        [
+            (9.9, None, []),
+            (10.0, None, [TERM]),
+            (11.0, KillSignal.TERM, []),
+            (119.9, KillSignal.TERM, []),
+            (120.0, KillSignal.TERM, [KILL]),
+            (120.0, None, [KILL]),
+            (121.0, KillSignal.KILL, []),
+        ],
+    )
+    def test_a_drain_that_drags_on_is_helped_along(
+        self, status: RunStatus, waited_s: float, signalled: KillSignal | None, actions: list[Action]
+    ) -> None:
+        done, slow = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, WorkerStatus.DRAINING)
+        assert decide(draining(status, done, slow, status_age_s=waited_s, signalled=signalled)) == actions
+
+    @BOTH
+    def test_processes_of_another_controller_are_not_signalled(self, status: RunStatus) -> None:
+        elsewhere = worker(0, WorkerStatus.DRAINING, local=False)
+        assert decide(draining(status, elsewhere, status_age_s=121.0)) == []
+
+    @BOTH
+    def test_a_drain_we_had_to_kill_ends_cancelled_with_what_was_lost(self, status: RunStatus) -> None:
+        done = worker(0, WorkerStatus.COMPLETED, exit_code=0)
+        killed = worker(1, WorkerStatus.DRAINING, exit_code=-9, detail="4 queries in flight")
+        after_kill = draining(status, done, killed, status_age_s=121.0, signalled=KillSignal.KILL)
+        assert decide(after_kill) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(replace(after_kill, phase=Phase.PROCESSING, processed=True)) == [
+            Cancel(forced=True, reason="worker-1 was killed by signal SIGKILL; last said: 4 queries in flight"),
+            SetPhase(Phase.COMPLETED),
+        ]
+
+    @BOTH
+    @pytest.mark.parametrize("local", [True, False])
+    def test_a_worker_that_outlives_the_kill_does_not_hold_up_the_end(self, status: RunStatus, local: bool) -> None:
+        stuck = worker(1, WorkerStatus.DRAINING, local=local)
+        late = draining(status, worker(0, WorkerStatus.COMPLETED), stuck, status_age_s=125.0, signalled=KillSignal.KILL)
+        assert decide(late) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(replace(late, phase=Phase.PROCESSING, processed=True))[0] == Cancel(
+            forced=True, reason="worker-1 is DRAINING; last said: nothing; it had not drained"
+        )
+
+    def test_a_worker_that_crashes_while_the_planned_end_drains_fails_the_run(self) -> None:
+        crashed = worker(1, WorkerStatus.DRAINING, exit_code=-11)
+        assert decide(draining(RunStatus.STOPPING, worker(0), crashed)) == [
+            Fail("worker_failure: worker-1 was killed by signal SIGSEGV; last said: nothing"),
+            TERM,
+        ]
+
+    def test_a_crash_after_everything_was_written_is_no_loss(self) -> None:
+        done = worker(0, WorkerStatus.COMPLETED, exit_code=-11)
+        assert decide(draining(RunStatus.STOPPING, done, phase=Phase.PROCESSING, processed=True))[0] == Complete()
+
+    def test_a_worker_that_crashes_while_cancelling_leaves_the_run_cancelled_and_is_named(self) -> None:
+        crashed = worker(0, WorkerStatus.DRAINING, exit_code=4, last_error="disk full")
+        cancelling = draining(RunStatus.CANCELLING, crashed)
+        assert decide(cancelling) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(replace(cancelling, processed=True))[0] == Cancel(
+            forced=False, reason="worker-0 exited with code 4 (fatal workload error); last said: disk full"
+        )
+
+    @BOTH
+    def test_a_second_stop_ends_the_run_in_the_same_tick(self, status: RunStatus) -> None:
+        done, busy = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, WorkerStatus.DRAINING)
+        assert decide(draining(status, done, busy, forced=True)) == [
+            KILL,
+            Cancel(forced=True, reason="worker-1 is DRAINING; last said: nothing; it had not drained"),
+        ]
+
+    def test_a_run_that_is_cancelled_before_its_workers_are_known_ends_without_waiting(self) -> None:
+        unknown = worker(0, None, local=False)
+        cancelling = draining(RunStatus.CANCELLING, unknown, phase=Phase.PREPARING, elapsed_s=None)
+        assert decide(cancelling) == [SetPhase(Phase.COOLDOWN), SetPhase(Phase.PROCESSING), Process()]
+
+    def test_a_local_worker_that_has_said_nothing_yet_is_waited_for(self) -> None:
+        assert decide(draining(RunStatus.CANCELLING, worker(0, None))) == []
+
+
+class TestAfterTheEnd:
+    def test_a_failed_run_stops_the_workers_that_are_left(self) -> None:
+        lost, left = worker(0, exit_code=-9), worker(1)
+        failed = view(RunStatus.FAILED, lost, left)
+        assert decide(failed) == [TERM]
+        assert decide(replace(failed, signalled=KillSignal.TERM)) == []
+        assert decide(replace(failed, signalled=KillSignal.TERM, status_age_s=10.0)) == [KILL]
+        assert decide(replace(failed, signalled=KillSignal.KILL, status_age_s=11.0)) == []
+
+    def test_a_process_that_outlives_its_cancelled_run_is_killed(self) -> None:
+        left = view(RunStatus.CANCELLED, worker(0, WorkerStatus.COMPLETED), phase=Phase.COMPLETED)
+        assert decide(left) == []
+        assert not is_over(left)
+        assert decide(replace(left, status_age_s=10.0)) == [KILL]
+
+    @pytest.mark.parametrize("status", sorted(TERMINAL))
+    def test_results_are_collected_however_the_run_ended(self, status: RunStatus) -> None:
+        gone = view(status, worker(0, exit_code=-9), worker(1, exit_code=0))
+        assert decide(gone) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(replace(gone, phase=Phase.PROCESSING)) == [Process()]
+        assert decide(replace(gone, phase=Phase.PROCESSING, processed=True)) == [SetPhase(Phase.COMPLETED)]
+        over = replace(gone, phase=Phase.COMPLETED, processed=True)
+        assert decide(over) == []
+        assert is_over(over)
+
+    def test_a_process_that_cannot_be_ended_is_waited_for_only_so_long(self) -> None:
+        stuck = view(RunStatus.FAILED, worker(0), signalled=KillSignal.KILL, status_age_s=15.0)
+        assert decide(stuck) == [SetPhase(Phase.PROCESSING), Process()]
+
+    @pytest.mark.parametrize("status", sorted(set(RunStatus) - TERMINAL))
+    def test_a_run_that_goes_on_is_not_over(self, status: RunStatus) -> None:
+        assert not is_over(view(status, worker(0, exit_code=0), phase=Phase.COMPLETED))
+
+
+WORKERS = st.builds(
+    WorkerView,
+    worker_id=st.sampled_from(["worker-0", "worker-1"]),
+    status=st.none() | st.sampled_from(WorkerStatus),
+    heartbeat_age_s=st.none() | st.floats(0, 200),
+    exit_code=st.none() | st.integers(-70, 255),
+    last_error=st.none() | st.just("oops"),
+    local=st.booleans(),
+)
+VIEWS = st.builds(
+    RunView,
+    status=st.sampled_from(RunStatus),
+    phase=st.sampled_from(Phase),
+    status_age_s=st.floats(0, 300),
+    elapsed_s=st.none() | st.floats(0, 60),
+    plan=st.just(PLAN),
+    workers=st.lists(WORKERS, min_size=1, max_size=3).map(tuple),
+    signalled=st.none() | st.sampled_from(KillSignal),
+    forced=st.booleans(),
+    processed=st.booleans(),
+)
+
+
+class TestAnyView:
+    @given(VIEWS)
+    def test_at_most_one_action_changes_the_status_and_the_table_allows_it(self, any_view: RunView) -> None:
+        changes = [
+            action for action in decide(any_view) if isinstance(action, MarkRunning | Stop | Fail | Complete | Cancel)
+        ]
+        assert len(changes) <= 1
+        for change in changes:
+            target = next_status(any_view.status, change.event)
+            assert not isinstance(change, Stop) or target is change.status
+
+    @given(VIEWS)
+    def test_a_phase_is_never_set_back(self, any_view: RunView) -> None:
+        phases = [any_view.phase, *(action.phase for action in decide(any_view) if isinstance(action, SetPhase))]
+        order = [list(Phase).index(phase) for phase in phases]
+        assert order == sorted(set(order))
+
+    @given(VIEWS)
+    def test_no_signal_is_sent_twice_or_after_a_stronger_one(self, any_view: RunView) -> None:
+        for action in decide(any_view):
+            if isinstance(action, KillWorkers):
+                assert any_view.signalled is not KillSignal.KILL
+                assert action.signal is not any_view.signalled
+
+    @given(VIEWS)
+    def test_a_run_that_is_over_needs_nothing_more(self, any_view: RunView) -> None:
+        if is_over(any_view) and any_view.processed:
+            assert decide(any_view) == []
