@@ -179,7 +179,9 @@ def _place(path: Path, problem: Problem, lines: dict[Path, int], set_paths: Sequ
     around = written
     while around not in lines:
         around = around[:-1]
-    came_by_set = any(written[: len(done)] == done for done in set_paths)
+    came_by_set = any(
+        written[: len(done)] == done or (done[: len(written)] == written and written not in lines) for done in set_paths
+    )
     place = FROM_SET if came_by_set else f"line {lines[around]}"
     return lines[around], PlacedProblem(where, problem.message, problem.hint, place=place)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from upperbound.errors import Problem
+from upperbound.scenario.model import KEY_ALIASES
 from upperbound.scenario.problem import PlacedProblem
 from upperbound.scenario.validation_messages import shown
 from upperbound.scenario.yaml_source import Path, parse_yaml
@@ -45,7 +46,7 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> tuple[lis
 
 
 def _put(data: Any, steps: Sequence[str], value: Any) -> Path:
-    """Set the value that ``steps`` lead to, and return its path."""
+    """Set the value that ``steps`` lead to, under whatever name it stood before, and return its path."""
     path: Path = ()
     for step in steps[:-1]:
         key = _key(data, step, path)
@@ -54,6 +55,10 @@ def _put(data: Any, steps: Sequence[str], value: Any) -> Path:
         data = data[key]
         path = (*path, key)
     key = _key(data, steps[-1], path)
+    for pair in KEY_ALIASES.items():
+        if key in pair and isinstance(data, dict):
+            data.pop(pair[0], None)
+            data.pop(pair[1], None)
     data[key] = value
     return (*path, key)
 

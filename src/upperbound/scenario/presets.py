@@ -82,14 +82,14 @@ def _stated(operation: Any) -> Decimal | None:
 
 
 def read_weight(value: Any) -> Decimal | None:
-    """Return ``value`` as an exact number, through its text so that 0.01 is a hundredth; None when it is none."""
+    """Return ``value`` as an exact number, through its text so that 0.01 is a hundredth; None when it is no share."""
     if value is None or isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and 0 <= number <= HUNDRED else None
 
 
 def _split(total: Decimal, portions: Sequence[Decimal]) -> list[Decimal]:

@@ -176,6 +176,11 @@ def _must_be_text(value: Any, _: Mapping[str, Any]) -> Told:
     return f"must be text, not {shown(value)}", f'put it in quotes: "{shown(value)}"' if scalar else ""
 
 
+def _too_long(value: Any, ctx: Mapping[str, Any]) -> Told:
+    """Tell that a text or a list is too long."""
+    return f"must have at most {ctx['max_length']} {'characters' if isinstance(value, str) else 'entries'}", ""
+
+
 _WHOLE = _must("a whole number")
 _NUMBER = _must("a number")
 _LIST = _must("a list")
@@ -201,8 +206,8 @@ _TELLERS: dict[str, Callable[[Any, Mapping[str, Any]], Told]] = {
     "greater_than_equal": _limit("at least", "ge"),
     "less_than_equal": _limit("at most", "le"),
     "too_short": lambda _value, _ctx: (MUST_NOT_BE_EMPTY, ""),
-    "too_long": lambda _value, ctx: (f"must have at most {ctx['max_length']} entries, not {ctx['actual_length']}", ""),
-    "string_too_long": lambda value, ctx: (f"must have at most {ctx['max_length']} characters, not {len(value)}", ""),
+    "too_long": _too_long,
+    "string_too_long": _too_long,
 }
 """How each of pydantic's errors that the models can raise is told."""
 
