@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from dataclasses import replace
 from typing import TextIO
 
 from upperbound.errors import ConfigurationError, UpperboundError
@@ -12,8 +13,7 @@ def describe(error: UpperboundError) -> str:
     lines = [f"error: {error.message}"]
     if isinstance(error, ConfigurationError):
         for problem in error.problems:
-            where = f"{problem.where}: " if problem.where else ""
-            lines.append(f"  - {where}{problem.message}")
+            lines.append(f"  - {replace(problem, hint='')}")
             if problem.hint:
                 lines.append(f"    hint: {problem.hint}")
     if error.hint:
@@ -30,8 +30,8 @@ def show(error: BaseException, *, debug: bool, stream: TextIO | None = None) -> 
     if debug:
         traceback.print_exception(error, file=stream)
     if isinstance(error, UpperboundError):
-        print(describe(error), file=stream)  # noqa: T201 - this is where a command speaks
+        print(describe(error), file=stream)
         return
     name = type(error).__name__
     hint = "this is a defect in Upperbound; run again with `upperbound --debug …` and report what it prints"
-    print(f"error: {name}: {error}\nhint: {hint}", file=stream)  # noqa: T201 - this is where a command speaks
+    print(f"error: {name}: {error}\nhint: {hint}", file=stream)

@@ -153,7 +153,7 @@ def _read_file(file: Path) -> dict[str, str]:
     return {key: str(value).lower() if isinstance(value, bool) else value for key, value in data.items()}
 
 
-def _check(key: str, value: Any) -> Problem | None:  # noqa: ANN401 - whatever TOML holds
+def _check(key: str, value: Any) -> Problem | None:
     kind = next((kind for kind in KINDS if kind.name == key), None)
     if kind is None:
         close = difflib.get_close_matches(key, [kind.name for kind in KINDS if not kind.secret], n=1)

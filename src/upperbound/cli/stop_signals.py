@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run goes on: the first asks it to stop, the second makes it."""
+"""Ctrl-C and SIGTERM while a run goes on: the first one asks it to stop, the second one makes it."""
 
 import os
 import signal
@@ -8,20 +8,21 @@ from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopSignals(AbstractContextManager["StopSignals"]):
     """Takes the signals over for the length of a ``with`` block in the main thread.
 
-    Until :meth:`hand_over` a signal interrupts the main thread with :class:`KeyboardInterrupt`, which is how preparation
-    is abandoned. From then on a handler does no more than write a byte into a pipe, and a thread of our own calls what
-    was handed over: the store must not be asked from within a handler, which may have interrupted the store.
+    SIGHUP, the end of the terminal, counts as well unless it is ignored, as under nohup. Until :meth:`hand_over` a
+    signal interrupts the main thread with :class:`KeyboardInterrupt`: preparation is abandoned. From then on a handler
+    does no more than write a byte into a pipe, and a thread of our own calls what was handed over: the store must not
+    be asked from within a handler, which may have interrupted the store.
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        """Signals that have arrived."""
+        self.first = ""
+        """What a user calls the first signal that has arrived; empty before."""
         self._previous: dict[signal.Signals, Any] = {}
         self._reader = self._writer = -1
         self._steps: tuple[Callable[[], None], ...] = ()
@@ -31,6 +32,8 @@ class StopSignals(AbstractContextManager["StopSignals"]):
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         for number in _SIGNALS:
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -54,8 +57,8 @@ class StopSignals(AbstractContextManager["StopSignals"]):
         self._thread = threading.Thread(target=self._run, name="stop-signals", daemon=True)
         self._thread.start()
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.first = self.first or ("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
         if not self._steps:
             raise KeyboardInterrupt
         try:

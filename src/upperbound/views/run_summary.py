@@ -13,6 +13,7 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.worker_state import TERMINAL as WORKER_TERMINAL
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.objectives import Slo, check_objectives
 from upperbound.views.view import View
@@ -247,7 +248,7 @@ def build_summary(
         error_pct=total.error_pct,
         latency=RunLatency(method=MERGED if run.total_workers_expected > 1 else None, **latency.to_json()),
         response_time=None,
-        by_kind=_by_kind(total, planned_mix(config)),
+        by_kind=_by_kind(total, mix_of(config.scenario)),
         workers=_workers(run, children, heartbeats, by_worker),
         errors=[
             ErrorSummary(outcome=label, count=error.count, sample=error.sample)
@@ -267,10 +268,15 @@ def build_summary(
     )
 
 
-def planned_mix(config: RunConfig) -> dict[str, Decimal]:
+def planned_mix(run: "RunRow") -> dict[str, Decimal]:
+    """Return the planned share of each kind of operation of a run; see :func:`mix_of`."""
+    return mix_of(RunConfig.model_validate(run.scenario_config).scenario)
+
+
+def mix_of(scenario: Scenario) -> dict[str, Decimal]:
     """Return the planned share of each kind of operation, in percent, in the order of the scenario."""
     mix: dict[str, Decimal] = {}
-    for operation in config.scenario.workload.operations:
+    for operation in scenario.workload.operations:
         mix[operation.kind.value] = mix.get(operation.kind.value, Decimal(0)) + operation.weight_pct
     return mix
 

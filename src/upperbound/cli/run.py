@@ -1,0 +1,31 @@
+"""``upperbound run``: a benchmark of whatever a scenario describes."""
+
+from typing import Annotated
+
+import typer
+
+from upperbound.cli.options import JsonPath, Quiet, Store
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML or JSON file, or a built-in scenario.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as load.threads=50. May be repeated."),
+    ] = None,
+    store: Store = None,
+    json_path: JsonPath = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run the benchmark that a scenario describes, and print its result.
+
+    The password of the target comes from PGPASSWORD, ~/.pgpass or a service file. Ctrl-C stops the run and lets queries
+    in flight end; a second Ctrl-C ends it at once.
+    """
+    from upperbound.cli.running import RunOrder, carry_out
+    from upperbound.cli.settings import load_settings
+    from upperbound.scenario.loader import load_scenario
+
+    settings = load_settings(store=store)
+    loaded = load_scenario(scenario, overrides or [])
+    raise typer.Exit(carry_out(RunOrder(loaded, json_path, quiet=quiet), settings))

@@ -1,0 +1,267 @@
+"""From a scenario to an exit code: the whole life of a run as ``run`` and ``demo`` know it."""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from rich.console import Console
+
+from upperbound.cli.exit_codes import ExitCode, exit_code
+from upperbound.cli.json_file import JsonFile
+from upperbound.cli.progress import Progress, make_progress
+from upperbound.cli.settings import Settings
+from upperbound.cli.stop_signals import StopSignals
+from upperbound.cli.target import OpenTarget, open_target
+from upperbound.clock import Clock, SystemClock
+from upperbound.domain.run_state import TERMINAL
+from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, StoreUnreachable, UpperboundError
+from upperbound.launchers.local import LocalLauncher
+from upperbound.orchestrator.service import Orchestrator, RunRequest
+from upperbound.orchestrator.stopping import request_stop
+from upperbound.report.terminal import result
+from upperbound.scenario.loader import LoadedScenario
+from upperbound.store.engine import Store, open_store
+from upperbound.store.runs import RunRow
+from upperbound.views.live import LiveTracker
+from upperbound.views.run_summary import RunSummary, load_summary, planned_mix
+
+PIPE_WIDTH: Final = 120
+"""Characters in a line of the result when it goes into a pipe or a file."""
+STOPPING: Final = "Stopping: queries in flight may end. Press Ctrl-C again to end the run at once."
+FORCING: Final = "Ending the run at once."
+_RETRY_S: Final = 0.5
+_FORCE_S: Final = 0.05
+
+
+class RunControl(Protocol):
+    """What is asked of the orchestrator, which is :class:`upperbound.orchestrator.service.Orchestrator`."""
+
+    @property
+    def warnings(self) -> dict[str, tuple[str, ...]]:
+        """By run id: what the checks found that does not prevent the run."""
+        ...
+
+    def create_run(self, request: RunRequest) -> str:
+        """Check and prepare a run."""
+        ...
+
+    def start_run(self, run_id: str) -> None:
+        """Launch its workers."""
+        ...
+
+    def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
+        """Bring it to its end."""
+        ...
+
+    def hurry(self, run_id: str) -> None:
+        """Let the next tick come at once; from any thread."""
+        ...
+
+    def force_stop(self, run_id: str) -> None:
+        """End it without its drain; from any thread, and without effect before it is started."""
+        ...
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return where its files are."""
+        ...
+
+
+MakeControl = Callable[[Store, Path, Clock], RunControl]
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """What a user asked for."""
+
+    loaded: LoadedScenario
+    json_path: Path | None = None
+    """Where the summary goes as JSON."""
+    quiet: bool = False
+    """Show no progress."""
+    keep: bool = False
+    """Leave an embedded server running."""
+
+
+def local_control(store: Store, home: Path, clock: Clock) -> RunControl:
+    """Return an orchestrator whose workers are processes of this machine."""
+    return Orchestrator(store, LocalLauncher(), clock, home)
+
+
+def carry_out(
+    order: RunOrder, settings: Settings, *, make_control: MakeControl = local_control, clock: Clock | None = None
+) -> ExitCode:
+    """Do the run that was ordered, show it and its result, and return the exit code.
+
+    Everything that was started is stopped again, in the reverse order, however this ends. Must be called in the main
+    thread, whose signals it takes over.
+
+    Raises:
+        UpperboundError: there is no result: bad input, nothing to connect to, or a store that was lost.
+        KeyboardInterrupt: stopped before there was a run.
+    """
+    clock = clock or SystemClock()
+    file = JsonFile(order.json_path) if order.json_path else None
+    progress = make_progress(quiet=order.quiet, clock=clock)
+    for warning in order.loaded.warnings:
+        progress.warn(f"warning: {warning}")
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        store = stack.enter_context(open_store(settings.store_url))
+        target = stack.enter_context(open_target(order.loaded, keep=order.keep, say=progress.say))
+        control = make_control(store, settings.home, clock)
+        progress.say("Checking the scenario against its target …")
+        run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password))
+        stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
+        _bring_to_end(_Run(store, control, run_id, progress, signals))
+        summary = load_summary(store, run_id)
+        with contextlib.suppress(StoreUnreachable):
+            store.results.save_summary(run_id, summary.model_dump(mode="json"))
+        _hand_out(summary, store, file, target)
+    return exit_code(summary)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run and everything around it."""
+
+    store: Store
+    control: RunControl
+    run_id: str
+    progress: Progress
+    signals: StopSignals
+
+
+def _bring_to_end(run: _Run) -> None:
+    """Start the run and return when it has ended, well or badly; signals stop it.
+
+    Raises:
+        UpperboundError: it did not end here; its workers have been told to.
+    """
+    for warning in run.control.warnings.get(run.run_id, ()):
+        run.progress.warn(f"warning: {warning}")
+    run.progress.say(f"Run {run.run_id}: starting the workers …")
+    stopping = _Stopping(run)
+    run.signals.hand_over(stopping.ask, stopping.force)
+    try:
+        with run.progress.running():
+            run.control.start_run(run.run_id)
+            run.control.drive(run.run_id, _Watch(run))
+    except (RunFailed, IllegalTransition):
+        # The run's row says how it ended: cancelled before its start, or without a worker that could be launched.
+        if run.store.runs.get(run.run_id).status not in TERMINAL:
+            raise
+    except BaseException:
+        with contextlib.suppress(UpperboundError):
+            request_stop(run.store, run.run_id, "a command that failed")
+        raise
+    finally:
+        stopping.ended.set()
+
+
+class _Watch:
+    """Shows the run after each tick."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._tracker = LiveTracker()
+
+    def __call__(self, row: RunRow) -> None:
+        store, run_id = self._run.store, self._run.run_id
+        try:
+            view = self._tracker.update(row, store.heartbeats.list(run_id), store.snapshots.newest(run_id))
+        except StoreUnreachable:
+            # The next tick tells the loop, which knows what to do about it; a display is no reason to stop.
+            return
+        self._run.progress.show(view)
+
+
+class _Stopping:
+    """What the first and the second signal do, each in a thread of its own."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self.ended = threading.Event()
+        """Set when there is nothing left to stop."""
+
+    def ask(self) -> None:
+        """Ask the run to stop, for as long as the store cannot be told."""
+        run = self._run
+        if not self.ended.is_set():
+            run.progress.warn(STOPPING)
+        while not self.ended.is_set():
+            try:
+                request_stop(run.store, run.run_id, run.signals.first)
+            except StoreUnreachable:
+                self.ended.wait(_RETRY_S)
+            except UpperboundError as error:
+                run.progress.warn(f"error: the run cannot be stopped: {error}")
+                return
+            else:
+                run.control.hurry(run.run_id)
+                return
+
+    def force(self) -> None:
+        """End the run; again and again, because a run that is just being started does not listen yet."""
+        run = self._run
+        if not self.ended.is_set():
+            run.progress.warn(FORCING)
+        while not self.ended.is_set():
+            run.control.force_stop(run.run_id)
+            self.ended.wait(_FORCE_S)
+
+
+def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, target: OpenTarget) -> None:
+    """Write the summary where it was asked for, and print it; one failing does not keep the other from happening."""
+    failure: ConfigurationError | None = None
+    if file is not None:
+        try:
+            file.write(summary.model_dump_json(indent=2))
+        except ConfigurationError as error:
+            hint = f"it is in the store: `upperbound runs show {summary.run_id} --json`"
+            failure = ConfigurationError(error.message, hint=hint)
+    with contextlib.suppress(OSError):
+        console = output_console()
+        console.print(result(summary, planned_mix(store.runs.get(summary.run_id))))
+        if target.kept:
+            console.print(f"\n{target.kept}", markup=False, highlight=False, soft_wrap=True)
+    if failure is not None:
+        raise failure
+
+
+def output_console() -> Console:
+    """Return the console for results: stdout, wide enough for every table when it is not a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, width=PIPE_WIDTH)
+    return console
+
+
+@contextlib.contextmanager
+def _log_file(folder: Path, *, debug: bool) -> Iterator[None]:
+    """Keep what the orchestrator logs with the run's files, and off the display; with ``debug`` on stderr as well."""
+    handlers: list[logging.Handler] = []
+    with contextlib.suppress(OSError):
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(folder / "logs" / "orchestrator.log", encoding="utf-8"))
+    # A disk that is full is the query log's to report, not a traceback's for every line of this one.
+    logging.raiseExceptions = debug
+    if debug:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    root = logging.getLogger("upperbound")
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()

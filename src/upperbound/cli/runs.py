@@ -1,0 +1,134 @@
+"""``upperbound runs``: the history in the store, and stopping what goes on."""
+
+import contextlib
+import getpass
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from upperbound.cli.options import AsJson, RunId, Store
+from upperbound.domain.run_state import TERMINAL, RunStatus
+
+if TYPE_CHECKING:
+    from upperbound.clock import Clock
+    from upperbound.store.engine import Store as OpenStore
+
+app = typer.Typer(help="List, show and stop runs.", rich_markup_mode=None)
+
+POLL_S: Final = 0.5
+"""How often a command that waits for a run looks at it."""
+UNATTENDED_S: Final = 30.0
+"""How long a run that is being stopped may be without a controller before nobody can be expected to finish it."""
+
+
+class StatusChoice(StrEnum):
+    """A status to list, in lower case as it is typed."""
+
+    PREPARED = "prepared"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@app.command("list")
+def list_runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the newest to list.")] = 20,
+    status: Annotated[
+        StatusChoice | None, typer.Option("--status", case_sensitive=False, help="List only these.")
+    ] = None,
+    as_json: AsJson = False,
+    store: Store = None,
+) -> None:
+    """List runs, the newest first."""
+    from upperbound.cli.running import output_console
+    from upperbound.report.terminal import run_list
+    from upperbound.views.run_list import load_run_list
+
+    with _store(store) as opened:
+        entries = load_run_list(opened, limit=limit, status=RunStatus[status.name] if status else None)
+    if as_json:
+        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
+    else:
+        output_console().print(run_list(entries))
+
+
+@app.command()
+def show(run: RunId, as_json: AsJson = False, store: Store = None) -> None:
+    """Show a run: its result, or what is known of it so far."""
+    from upperbound.cli.running import output_console
+    from upperbound.report.terminal import result
+    from upperbound.views.run_summary import load_summary, planned_mix
+
+    with _store(store) as opened:
+        run_id = opened.runs.resolve(run)
+        summary = load_summary(opened, run_id)
+        mix = planned_mix(opened.runs.get(run_id))
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=2))
+    else:
+        output_console().print(result(summary, mix))
+
+
+@app.command()
+def stop(
+    run: RunId,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
+    store: Store = None,
+) -> None:
+    """Stop a run: its workers send nothing more, and queries in flight may end.
+
+    A run that has ended stays as it is.
+    """
+    from upperbound.clock import SystemClock
+    from upperbound.orchestrator.stopping import request_stop
+
+    with _store(store) as opened:
+        run_id = opened.runs.resolve(run)
+        before = opened.runs.get(run_id).status
+        if before in TERMINAL:
+            typer.echo(f"run {run_id} had ended before: {before.value}")
+            return
+        status = request_stop(opened, run_id, f"{_user()} with `upperbound runs stop`")
+        if wait and status not in TERMINAL:
+            status = wait_for_end(opened, run_id, SystemClock())
+    typer.echo(f"run {run_id}: {status.value}")
+
+
+def wait_for_end(store: "OpenStore", run_id: str, clock: "Clock") -> RunStatus:
+    """Return the status a run ends with.
+
+    Raises:
+        RunFailed: no controller has watched the run for :data:`UNATTENDED_S`, so that it will not end.
+    """
+    from upperbound.errors import RunFailed
+
+    while True:
+        run = store.runs.get(run_id)
+        if run.status in TERMINAL:
+            return run.status
+        unattended = run.lease_remaining_s is None or run.lease_remaining_s <= 0
+        if unattended and run.status_age_s > UNATTENDED_S:
+            raise RunFailed(
+                f"run {run_id} is {run.status.value} and no controller watches it",
+                hint="its workers have been told to stop; the run stays in the list as it is",
+            )
+        clock.sleep(POLL_S)
+
+
+def _store(url: str | None) -> "OpenStore":
+    from upperbound.cli.settings import load_settings
+    from upperbound.store.engine import open_store
+
+    return open_store(load_settings(store=url).store_url)
+
+
+def _user() -> str:
+    with contextlib.suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "a user"

@@ -1,0 +1,89 @@
+"""``upperbound store``: make, check and print the tables of the control and results store."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upperbound.cli.exit_codes import ExitCode
+from upperbound.cli.options import Store
+
+if TYPE_CHECKING:
+    from upperbound.cli.settings import Settings
+
+app = typer.Typer(help="Make and check the tables of the store.", rich_markup_mode=None)
+
+
+class Dialect(StrEnum):
+    """A kind of store."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+@app.command()
+def init(store: Store = None) -> None:
+    """Make the tables, or bring them to this version; what they hold is kept."""
+    from upperbound.scenario.connection_url import split_password
+    from upperbound.store.engine import init_store
+    from upperbound.store.migrate import HEAD_REVISION
+
+    settings = _settings(store)
+    before = init_store(settings.store_url)
+    done = {None: "made", HEAD_REVISION: "up to date already"}.get(before, f"brought from revision {before}")
+    shown = split_password(settings.store_url).url
+    typer.echo(f"{shown}: tables {done}, revision {HEAD_REVISION}")
+
+
+@app.command()
+def check(store: Store = None) -> None:
+    """Compare every table and column with what this version expects; exits with 2 when anything differs."""
+    from upperbound.store.check import check_store, expected_columns
+
+    findings = check_store(_settings(store).store_url)
+    expected = expected_columns()
+    tables = [*expected, *sorted({finding.table for finding in findings} - expected.keys())]
+    for table in tables:
+        found = [finding for finding in findings if finding.table == table]
+        typer.echo(
+            f"{'differs' if found else 'ok':8} {table}" + ("" if found else f" ({len(expected[table])} columns)")
+        )
+        for finding in found:
+            typer.echo(f"         - {finding}")
+    if findings:
+        typer.echo(f"{len(findings)} differences; `upperbound store init` makes what is missing", err=True)
+        raise typer.Exit(ExitCode.USAGE)
+
+
+@app.command()
+def ddl(
+    dialect: Annotated[Dialect, typer.Option("--dialect", help="For which kind of store.")] = Dialect.POSTGRESQL,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="FOLDER", help="Write one file for each group of tables, in place of printing."
+        ),
+    ] = None,
+) -> None:
+    """Print the statements that make the tables, for those who run them by hand."""
+    from upperbound.errors import ConfigurationError
+    from upperbound.store.ddl import ddl as statements
+
+    files = statements(dialect.value)
+    if folder is None:
+        typer.echo("\n".join(files.values()), nl=False)
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            typer.echo(str(folder / name))
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _settings(url: str | None) -> "Settings":
+    from upperbound.cli.settings import load_settings
+
+    return load_settings(store=url)
