@@ -39,6 +39,7 @@ _STATEMENTS = """\
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file; editors complete and check with it."""
     schema = Scenario.model_json_schema()
+    schema["$defs"]["Operation"]["required"].remove("weight_pct")  # which a preset may give
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
