@@ -199,7 +199,7 @@ class Operation(ScenarioModel):
     )
     """READ or WRITE; follows from the kind, and must be given for GENERIC_SQL only."""
     weight_pct: Weight
-    """Its share of all operations; the weights of a scenario add up to 100.00. A preset gives it when it is left out."""
+    """Its share of all operations; the weights of a scenario add up to 100.00. A preset gives what is left out."""
     sql: Annotated[str, Field(max_length=100_000)]
     """One statement; ``$1``, ``$2`` … are its parameters and ``{table}`` is the target table, quoted."""
     params: tuple[Param, ...] = ()
