@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from rich.console import Console
-
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.json_file import JsonFile
+from upperbound.cli.output import print_result
 from upperbound.cli.progress import Progress, make_progress
 from upperbound.cli.settings import Settings
 from upperbound.cli.stop_signals import StopSignals
@@ -32,8 +30,6 @@ from upperbound.store.runs import RunRow
 from upperbound.views.live import LiveTracker
 from upperbound.views.run_summary import RunSummary, load_summary, planned_mix
 
-PIPE_WIDTH: Final = 120
-"""Characters in a line of the result when it goes into a pipe or a file."""
 STOPPING: Final = "Stopping: queries in flight may end. Press Ctrl-C again to end the run at once."
 FORCING: Final = "Ending the run at once."
 _RETRY_S: Final = 0.5
@@ -174,6 +170,8 @@ class _Watch:
 
     def __call__(self, row: RunRow) -> None:
         store, run_id = self._run.store, self._run.run_id
+        if row.status in TERMINAL:
+            return
         try:
             view = self._tracker.update(row, store.heartbeats.list(run_id), store.snapshots.newest(run_id))
         except StoreUnreachable:
@@ -227,20 +225,11 @@ def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, target: 
             hint = f"it is in the store: `upperbound runs show {summary.run_id} --json`"
             failure = ConfigurationError(error.message, hint=hint)
     with contextlib.suppress(OSError):
-        console = output_console()
-        console.print(result(summary, planned_mix(store.runs.get(summary.run_id))))
+        print_result(result(summary, planned_mix(store.runs.get(summary.run_id))))
         if target.kept:
-            console.print(f"\n{target.kept}", markup=False, highlight=False, soft_wrap=True)
+            sys.stdout.write(f"\n{target.kept}\n")
     if failure is not None:
         raise failure
-
-
-def output_console() -> Console:
-    """Return the console for results: stdout, wide enough for every table when it is not a terminal."""
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(highlight=False, width=PIPE_WIDTH)
-    return console
 
 
 @contextlib.contextmanager

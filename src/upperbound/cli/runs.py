@@ -46,7 +46,7 @@ def list_runs(
     store: Store = None,
 ) -> None:
     """List runs, the newest first."""
-    from upperbound.cli.running import output_console
+    from upperbound.cli.output import print_result
     from upperbound.report.terminal import run_list
     from upperbound.views.run_list import load_run_list
 
@@ -55,13 +55,13 @@ def list_runs(
     if as_json:
         typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
     else:
-        output_console().print(run_list(entries))
+        print_result(run_list(entries))
 
 
 @app.command()
 def show(run: RunId, as_json: AsJson = False, store: Store = None) -> None:
     """Show a run: its result, or what is known of it so far."""
-    from upperbound.cli.running import output_console
+    from upperbound.cli.output import print_result
     from upperbound.report.terminal import result
     from upperbound.views.run_summary import load_summary, planned_mix
 
@@ -72,7 +72,7 @@ def show(run: RunId, as_json: AsJson = False, store: Store = None) -> None:
     if as_json:
         typer.echo(summary.model_dump_json(indent=2))
     else:
-        output_console().print(result(summary, mix))
+        print_result(result(summary, mix))
 
 
 @app.command()

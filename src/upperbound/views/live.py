@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from upperbound.store.runs import RunRow
     from upperbound.store.snapshots import SnapshotRow
 
+SHORTEST_INTERVAL_S: Final = 0.2
+"""A shorter time says nothing of a rate, as at the begin of a phase; the reading before it is shown for longer."""
 SERIES_LENGTH: Final = 60
 """Readings kept for the small chart of a worker: about a minute."""
 
@@ -79,25 +81,26 @@ class _Track:
 
     sequence: int = -1
     newest: PhaseFigures | None = None
+    """The phase so far."""
+    base: PhaseFigures | None = None
+    """The phase up to the end of the last interval."""
     last: PhaseFigures | None = None
     """What was counted in the last interval."""
     series: deque[float] = field(default_factory=lambda: deque(maxlen=SERIES_LENGTH))
 
     def read(self, sequence: int, figures: PhaseFigures) -> None:
-        """Take in a snapshot; one that is known, or that holds no new time, changes nothing."""
-        if sequence <= self.sequence:
-            return
-        passed = self._since_newest(figures)
-        if passed.seconds <= 0 or passed.qps is None:
-            return
-        self.sequence, self.newest, self.last = sequence, figures, passed
-        self.series.append(passed.qps)
+        """Take in a snapshot that is newer than the last."""
+        self.sequence, self.newest = sequence, figures
+        passed = self._since_base(figures)
+        if passed.seconds >= SHORTEST_INTERVAL_S and passed.qps is not None:
+            self.base, self.last = figures, passed
+            self.series.append(passed.qps)
 
-    def _since_newest(self, figures: PhaseFigures) -> PhaseFigures:
-        if self.newest is None or self.newest.phase is not figures.phase:
+    def _since_base(self, figures: PhaseFigures) -> PhaseFigures:
+        if self.base is None or self.base.phase is not figures.phase:
             return figures
         try:
-            return interval(figures, self.newest)
+            return interval(figures, self.base)
         except ValueError:
             # The worker has begun to count anew; its figures so far are what it has done since.
             return figures
