@@ -1,0 +1,1 @@
+"""What tests need to stand in for time; shipped, and never imported by production code."""
