@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from upperbound.domain.outcomes import Outcome
 
 MAX_DISTINCT = 1000
-"""Messages kept apart; further ones of a class are counted under the first of that class and code."""
+"""Messages kept apart; further ones are counted together by class and code, and past twice as many by class alone."""
+
+_OTHERS = "further messages of this kind are not kept apart"
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,14 @@ class ErrorTable:
     def number(self, outcome: Outcome, code: str, message: str) -> int:
         """Return the number of this error, giving it one if it is new."""
         key = (outcome, code, message)
+        if key not in self._numbers and len(self.entries) >= MAX_DISTINCT:
+            key = (outcome, code, _OTHERS)
+        if key not in self._numbers and len(self.entries) >= 2 * MAX_DISTINCT:
+            key = (outcome, "", _OTHERS)
         found = self._numbers.get(key)
         if found is not None:
             return found
-        if len(self.entries) >= MAX_DISTINCT:
-            key = (outcome, code, "")
-            found = self._numbers.get(key)
-            if found is not None or len(self.entries) >= 2 * MAX_DISTINCT:
-                return found or 1
-            message = "further messages of this code are not kept apart"
         number = len(self.entries) + 1
         self._numbers[key] = number
-        self.entries.append(ErrorEntry(number, outcome, code, message))
+        self.entries.append(ErrorEntry(number, *key))
         return number
