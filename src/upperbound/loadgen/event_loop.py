@@ -69,7 +69,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class LoopTimes:
-    """What the loop has measured of itself since it began; replaced as a whole, so that readers see a consistent one."""
+    """What the loop has measured of itself since it began; replaced as a whole, so that readers see consistent ones."""
 
     wall_ns: int = 0
     waited_ns: int = 0

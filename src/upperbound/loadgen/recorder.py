@@ -1,5 +1,6 @@
 """Turns what the measuring loop has recorded into histograms and a spool, in a thread beside it."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.querylog.parquet import to_us
 from upperbound.querylog.records import RECORD, RECORD_DTYPE
 from upperbound.querylog.spool import LoggedError, SpoolWriter
+
+log = logging.getLogger(__name__)
 
 BUFFER_BYTES = (1 << 15) * RECORD.size
 """Room for 32,768 records in each buffer."""
@@ -68,7 +71,8 @@ class Recorder:
     """Drains the measuring loop's buffers.
 
     :meth:`swap` is called by the loop and never waits; the rest belongs to the control side. The recording thread
-    stops at the first error of the spool and hands it to ``on_error``: a run that cannot keep its log must not go on.
+    stops at the first error of the spool. That, or falling behind, is handed to ``on_error`` once, by whichever thread
+    notices: a run that cannot keep its log must not go on.
     """
 
     def __init__(
@@ -85,10 +89,10 @@ class Recorder:
         self._measurement_start_ns = 0
         self._spool: SpoolWriter | None = None
         self._on_error = on_error
+        self._told = threading.Lock()
         self._full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._buffers = 1
-        self._behind = False
         self._rows = 0
         self._lock = threading.Lock()
         self._tallies = {phase: _Tally(len(kinds)) for phase in (Phase.WARMUP, Phase.MEASUREMENT)}
@@ -118,7 +122,13 @@ class Recorder:
             return self._free.get_nowait()
         except queue.Empty:
             self._buffers += 1
-            self._behind = self._buffers > MAX_BUFFERS
+            if self._buffers > MAX_BUFFERS:
+                self._tell(
+                    QueryLogError(
+                        f"the recorder fell more than {MAX_BUFFERS} buffers behind the load",
+                        hint="the disk of the query log is too slow; point UPPERBOUND_HOME to a faster one",
+                    )
+                )
             return bytearray(len(buffer))
 
     def totals(self) -> tuple[int, int]:
@@ -179,17 +189,18 @@ class Recorder:
             try:
                 self._record(buffer, used)
             except QueryLogError as error:
-                self._on_error(error)
+                self._tell(error)
                 return
-            if self._behind:
-                self._on_error(
-                    QueryLogError(
-                        f"the recorder fell more than {MAX_BUFFERS} buffers behind the load",
-                        hint="the disk of the query log is too slow; point UPPERBOUND_HOME to a faster one",
-                    )
-                )
+            except Exception as error:
+                log.exception("the recorder failed")
+                self._tell(QueryLogError(f"the recorder failed: {type(error).__name__}: {error}"))
                 return
             self._free.put(buffer)
+
+    def _tell(self, error: QueryLogError) -> None:
+        """Hand the first error on; never waits, for the loop may be calling."""
+        if self._told.acquire(blocking=False):
+            self._on_error(error)
 
     def _record(self, buffer: bytearray, used: int) -> None:
         """Spool the records first, so that no figure counts a query that the log has not."""

@@ -5,6 +5,7 @@ to nothing and survives a SIGKILL up to the last buffer. :mod:`upperbound.queryl
 is over.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -122,7 +123,9 @@ class SpoolWriter:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-            self._errors.close()
+            # Closing tries once more to write what a full disk has refused; that was reported when it happened.
+            with contextlib.suppress(OSError):
+                self._errors.close()
 
     def _write_all(self, data: memoryview) -> None:
         while data:
