@@ -44,6 +44,13 @@ def records(n: int) -> NDArray[np.void]:
     return made
 
 
+def ask(folder: Path, question: str) -> list[tuple[object, ...]]:
+    """Query the sealed log as the table ``log``."""
+    with duckdb.connect() as database:
+        database.execute(f"CREATE VIEW log AS SELECT * FROM '{log_folder(folder)}/*.parquet'")
+        return list(database.execute(question).fetchall())
+
+
 def write(folder: Path, made: NDArray[np.void]) -> None:
     writer = SpoolWriter(spool_folder(folder, "worker-0"), MANIFEST)
     writer.write_errors([LoggedError(1, Outcome.DEADLOCK, "40P01", "deadlock detected")])
@@ -70,15 +77,15 @@ def test_a_sealed_log_holds_every_record_with_all_its_columns(tmp_path: Path) ->
 def test_a_query_belongs_to_the_phase_it_started_in(tmp_path: Path) -> None:
     write(tmp_path, records(3000))
     seal_worker(tmp_path, "worker-0")
-    counts = duckdb.sql(f"SELECT phase, count(*) FROM '{log_folder(tmp_path)}/*.parquet' GROUP BY 1 ORDER BY 1")
-    assert counts.fetchall() == [("MEASUREMENT", 2000), ("WARMUP", 1000)]
+    counts = ask(tmp_path, "SELECT phase, count(*) FROM log GROUP BY 1 ORDER BY 1")
+    assert counts == [("MEASUREMENT", 2000), ("WARMUP", 1000)]
 
 
 def test_times_are_utc_to_the_microsecond(tmp_path: Path) -> None:
     write(tmp_path, records(3000))
     seal_worker(tmp_path, "worker-0")
-    query = f"SELECT epoch_us(max(started_at)), epoch_us(max(ended_at)) FROM '{log_folder(tmp_path)}/*.parquet'"
-    assert duckdb.sql(query).fetchall() == [(1_700_000_000_002_999, 1_700_000_000_003_001)]
+    latest = ask(tmp_path, "SELECT epoch_us(max(started_at)), epoch_us(max(ended_at)) FROM log")
+    assert latest == [(1_700_000_000_002_999, 1_700_000_000_003_001)]
 
 
 def test_segments_become_parts_of_at_most_the_stated_rows_in_groups_of_ten_thousand(
@@ -90,8 +97,7 @@ def test_segments_become_parts_of_at_most_the_stated_rows_in_groups_of_ten_thous
     parts = seal_worker(tmp_path, "worker-0")
     assert [pq.read_metadata(file).num_rows for file in parts.files] == [25_000, 25_000, 10_000]
     assert {pq.read_metadata(file).row_group(0).num_rows for file in parts.files} == {10_000}
-    ids = duckdb.sql(f"SELECT count(DISTINCT execution_id) FROM '{log_folder(tmp_path)}/*.parquet'").fetchall()
-    assert ids == [(60_000,)]
+    assert ask(tmp_path, "SELECT count(DISTINCT execution_id) FROM log") == [(60_000,)]
 
 
 def test_a_record_cut_in_the_middle_by_a_kill_is_left_out_and_the_rest_kept(tmp_path: Path) -> None:
