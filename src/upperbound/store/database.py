@@ -4,13 +4,13 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.abc import AdaptContext
 from sqlalchemy import exc
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection, Dialect, RowMapping
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.base import Executable
 
@@ -53,11 +53,9 @@ class Database:
         self.address = address
         self.dialect: Final = address.dialect
         drivers = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
-        connect = _connect_sqlite if address.dialect == "sqlite" else _connect_postgresql
         options: dict[str, Any] = {} if address.dialect == "sqlite" else {"use_native_hstore": False}
         self.engine: Final = sa.create_engine(
             drivers[address.dialect],
-            creator=partial(connect, address),
             poolclass=QueuePool,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
@@ -65,6 +63,15 @@ class Database:
             json_serializer=_to_json,
             **options,
         )
+        sa.event.listen(self.engine, "do_connect", self._connect)
+
+    def _connect(
+        self, _dialect: Dialect, _record: object, _arguments: object, parameters: Mapping[str, Any]
+    ) -> sqlite3.Connection | psycopg.Connection[tuple[Any, ...]]:
+        """Connect in SQLAlchemy's place: the URL is libpq's to read, and the password never is in it."""
+        if self.dialect == "sqlite":
+            return _connect_sqlite(self.address)
+        return _connect_postgresql(self.address, parameters["context"])
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -127,12 +134,12 @@ def _connect_sqlite(address: StoreAddress) -> sqlite3.Connection:
     return connection
 
 
-def _connect_postgresql(address: StoreAddress) -> psycopg.Connection[tuple[Any, ...]]:
+def _connect_postgresql(address: StoreAddress, context: AdaptContext) -> psycopg.Connection[tuple[Any, ...]]:
     given = psycopg.conninfo.conninfo_to_dict(address.url)
     options: dict[str, Any] = {**_LIBPQ_DEFAULTS, **given, "client_encoding": "UTF8"}
     if address.password is not None:
         options["password"] = address.password.get_secret_value()
-    connection = psycopg.connect(psycopg.conninfo.make_conninfo(**options), autocommit=True)
+    connection = psycopg.connect(psycopg.conninfo.make_conninfo(**options), autocommit=True, context=context)
     if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
         # The driver reads timestamps in this form only; a role or a database may have another default.
         connection.execute("SET DateStyle TO ISO")

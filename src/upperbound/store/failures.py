@@ -44,10 +44,13 @@ _SQLITE_LATER: Final = {
 }
 
 
+_LATER: Final = "try again in a moment; a run that is under way does so by itself"
+
+
 def store_failure(error: exc.DBAPIError | exc.TimeoutError, address: StoreAddress) -> UpperboundError:
     """Return the error to raise for what SQLAlchemy raised; its message holds no password and no parameter."""
     if isinstance(error, exc.TimeoutError):
-        return StoreUnreachable(f"{address.shown} is busy: every connection of this process is in use")
+        return StoreUnreachable(f"{address.shown} is busy: every connection of this process is in use", hint=_LATER)
     origin = error.orig
     if isinstance(origin, sqlite3.Error):
         return _sqlite_failure(origin, address)
@@ -61,7 +64,7 @@ def _sqlite_failure(error: sqlite3.Error, address: StoreAddress) -> UpperboundEr
     # Extended codes carry the primary one in their low byte.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _SQLITE_LATER:
-        return StoreUnreachable(f"{address.shown} cannot be used now: {_SQLITE_LATER[code]} ({said})")
+        return StoreUnreachable(f"{address.shown} cannot be used now: {_SQLITE_LATER[code]} ({said})", hint=_LATER)
     if code == sqlite3.SQLITE_CANTOPEN:
         return StoreError(
             f"{address.shown} cannot be opened: {said}", hint="check that the folder exists and may be written to"
@@ -88,7 +91,7 @@ def _postgresql_failure(error: psycopg.Error, address: StoreAddress, *, lost: bo
     if state is None:
         return _connection_failure(error, address, said, lost=lost)
     if state[:2] in _TRY_LATER_CLASSES or state in _TRY_LATER_STATES:
-        return StoreUnreachable(f"{address.shown} cannot be used now: {said}")
+        return StoreUnreachable(f"{address.shown} cannot be used now: {said}", hint=_LATER)
     if state in {"42P01", "42703"}:
         return StoreNotMigrated(
             f"{address.shown} does not have the schema of this version: {said}", hint=address.init_hint

@@ -1,0 +1,52 @@
+"""Many processes on one store at once: nobody is locked out, nothing is lost, no number is given twice."""
+
+import subprocess
+from collections.abc import Callable
+
+from upperbound.store.check import check_store
+from upperbound.store.engine import Store
+from upperbound.store.runs import NewRun
+
+PROCESSES = 8
+TURNS = 25
+
+StartWriter = Callable[..., subprocess.Popen[str]]
+
+
+def set_off(processes: list[subprocess.Popen[str]]) -> list[list[str]]:
+    """Let processes that stand ready go at the same moment, and return what each one prints."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    printed = [process.communicate(timeout=90)[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    return printed
+
+
+def test_eight_processes_write_at_once(
+    store: Store, store_url: str, new_run: Callable[..., NewRun], start_writer: StartWriter
+) -> None:
+    store.runs.create(new_run())
+    printed = set_off([start_writer("live", store_url, str(number), str(TURNS)) for number in range(PROCESSES)])
+    numbers = sorted(int(number) for lines in printed for number in lines)
+    assert numbers == list(range(1, PROCESSES * TURNS + 1))
+    events = store.events.after("run-1")
+    assert [event.sequence for event in events] == numbers
+    assert {(event.data["writer"], event.data["turn"]) for event in events} == {
+        (writer, turn) for writer in range(PROCESSES) for turn in range(1, TURNS + 1)
+    }
+    assert [(row.heartbeat_count, row.queries) for row in store.heartbeats.list("run-1")] == [
+        (TURNS, TURNS)
+    ] * PROCESSES
+    assert len(store.snapshots.series("run-1")) == PROCESSES * TURNS
+    assert {row.sequence for row in store.snapshots.newest("run-1").values()} == {TURNS}
+
+
+def test_eight_processes_make_one_store_at_once(empty_store_url: str, start_writer: StartWriter) -> None:
+    printed = set_off([start_writer("open", empty_store_url) for _ in range(PROCESSES)])
+    assert all(len(lines) == 1 for lines in printed)
+    assert check_store(empty_store_url) == []

@@ -1,0 +1,96 @@
+"""The schema is one: the code's tables, the migrations, the SQL that is checked in and what the check expects agree."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from upperbound.store.check import check_store, expected_columns
+from upperbound.store.ddl import DIALECTS, DialectName, ddl
+from upperbound.store.engine import open_store
+from upperbound.store.migrate import REVISIONS, alembic_config
+from upperbound.store.tables import CONTROL_TABLES, RESULTS_TABLES, VERSION_TABLE, metadata
+
+SQL = Path(__file__).parents[3] / "sql" / "schema"
+
+
+def run_script(engine: sa.Engine, texts: Sequence[str]) -> None:
+    with engine.begin() as connection:
+        for text in texts:
+            for statement in filter(str.strip, text.split(";\n")):
+                connection.exec_driver_sql(statement)
+
+
+def test_the_migrations_make_what_the_code_expects(store_url: str, engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+    assert check_store(store_url) == []
+
+
+def test_the_code_knows_every_revision_in_order() -> None:
+    revisions = list(ScriptDirectory.from_config(alembic_config()).walk_revisions())
+    assert [revision.revision for revision in reversed(revisions)] == list(REVISIONS)
+
+
+def test_every_table_is_a_control_or_a_results_table() -> None:
+    assert {table.name for table in (*CONTROL_TABLES, *RESULTS_TABLES)} == set(metadata.tables)
+    assert set(expected_columns()) == set(metadata.tables)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_sql_that_is_checked_in_is_what_the_code_prints(dialect: DialectName) -> None:
+    checked_in = {path.name: path.read_text() for path in (SQL / dialect).iterdir()}
+    assert checked_in == ddl(dialect), f"run `upperbound store ddl --dialect {dialect}` and check the result in"
+
+
+def test_a_store_made_by_hand_from_the_sql_opens(empty_store_url: str) -> None:
+    engine = sa.create_engine(empty_store_url.replace("postgresql://", "postgresql+psycopg://"))
+    run_script(engine, list(ddl("sqlite" if engine.dialect.name == "sqlite" else "postgresql").values()))
+    engine.dispose()
+    assert check_store(empty_store_url) == []
+    with open_store(empty_store_url, migrate=False) as store:
+        assert store.runs.list() == []
+
+
+def test_the_check_names_everything_that_an_empty_store_lacks(empty_store_url: str) -> None:
+    findings = check_store(empty_store_url)
+    assert {finding.table for finding in findings} >= set(metadata.tables)
+    assert all("missing" in finding.message for finding in findings)
+    if empty_store_url.startswith("sqlite"):
+        assert not Path(empty_store_url.removeprefix("sqlite:///")).exists(), "a check makes no file"
+
+
+def test_the_check_names_each_difference(store_url: str, engine: sa.Engine) -> None:
+    others = ", ".join(f"{name} TEXT NOT NULL" for name in ("sequence_id", "event_type", "scope", "event_data"))
+    with engine.begin() as connection:
+        for statement in (
+            "DROP TABLE worker_heartbeats",
+            "DROP INDEX ix_test_results_run_id",
+            "ALTER TABLE test_results RENAME COLUMN qps TO speed",
+            "ALTER TABLE test_results ADD COLUMN mine TEXT",
+            "DROP TABLE run_control_events",
+            f"CREATE TABLE run_control_events (event_id INTEGER, run_id TEXT, tenant TEXT NOT NULL, {others})",
+            "UPDATE upperbound_schema_version SET version_num = '0000'",
+        ):
+            connection.exec_driver_sql(statement)
+    said = {str(finding) for finding in check_store(store_url)}
+    assert said >= {
+        "upperbound_schema_version.version_num: is 0000, expected 0001",
+        "worker_heartbeats: the table is missing",
+        "test_results: has no index on (run_id)",
+        "test_results.qps: the column is missing",
+        "run_control_events.event_id: has type INTEGER, expected TEXT",
+        "run_control_events.event_id: must be NOT NULL",
+        "run_control_events.run_id: must be NOT NULL",
+        "run_control_events.created_at: the column is missing",
+        "run_control_events.tenant: is unknown, NOT NULL and without a default: no row can be inserted",
+        "run_control_events: has primary key (), expected (event_id)",
+        "run_control_events: has no unique constraint on (run_id, sequence_id)",
+        "run_control_events: has no foreign key from (run_id) to run_status",
+    }
+    assert not any("mine" in finding for finding in said), "a column of one's own is allowed"

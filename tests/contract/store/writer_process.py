@@ -1,0 +1,93 @@
+"""A process that uses a store: ``writer_process.py JOB [ARGUMENT…]``, the store's URL in STORE_URL.
+
+It says ``ready`` and waits for a line, so that several of them set off at the same moment, and prints what it has done.
+"""
+
+import os
+import sys
+
+from upperbound.domain.events import EventType
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import RunStatus
+from upperbound.domain.worker_state import WorkerStatus
+from upperbound.store.address import parse_store_url
+from upperbound.store.database import Database
+from upperbound.store.engine import open_store
+from upperbound.store.heartbeats import Heartbeat
+from upperbound.store.runs import Rollup
+from upperbound.store.snapshots import Snapshot
+from upperbound.store.tables import run_status
+
+URL = os.environ["STORE_URL"]
+
+
+def say(word: object) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def ready() -> None:
+    say("ready")
+    sys.stdin.readline()
+
+
+def open_it() -> None:
+    ready()
+    with open_store(URL, migrate=True) as store:
+        say(store.now().isoformat())
+
+
+def live(name: str, turns: int) -> None:
+    """Do what a worker and its orchestrator do, as fast as possible; prints the events' numbers."""
+    number = int(name)
+    with open_store(URL) as store:
+        ready()
+        for turn in range(1, turns + 1):
+            store.heartbeats.upsert(
+                Heartbeat("run-1", f"worker-{name}", number, WorkerStatus.RUNNING, Phase.MEASUREMENT, queries=turn)
+            )
+            store.snapshots.write(
+                Snapshot(
+                    run_id="run-1",
+                    test_id=f"run-1-worker-{name}",
+                    worker_id=f"worker-{name}",
+                    group_id=number,
+                    group_count=8,
+                    sequence=turn,
+                    phase=Phase.MEASUREMENT,
+                    elapsed_s=float(turn),
+                    operations=turn,
+                    failed=0,
+                    qps=1.0,
+                    p50_ms=1.0,
+                    p95_ms=1.0,
+                    p99_ms=1.0,
+                    active_threads=1,
+                    target_threads=1,
+                    figures={"histogram": "x" * 2000},
+                )
+            )
+            say(store.events.append("run-1", EventType.SET_PHASE, {"turn": turn, "writer": number}))
+            store.events.after("run-1", turn, limit=10)
+            store.runs.update_rollup("run-1", Rollup(8, 8, 0, turn, 0, 1.0))
+            assert store.runs.get("run-1").status is RunStatus.PREPARED
+
+
+def die_between_number_and_event() -> None:
+    """Take an event's number, and never come to insert it."""
+    database = Database(parse_store_url(URL))
+    with database.transaction() as connection:
+        connection.execute(run_status.update().values(next_sequence_id=run_status.c.next_sequence_id + 1))
+        ready()
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["open"]:
+            open_it()
+        case ["live", name, turns]:
+            live(name, int(turns))
+        case ["die"]:
+            die_between_number_and_event()
+        case _:
+            sys.exit("unknown job")
