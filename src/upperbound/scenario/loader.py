@@ -14,7 +14,6 @@ from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import mask_credentials, split_password
 from upperbound.scenario.model import KEY_ALIASES, Scenario, rename_connections
 from upperbound.scenario.overrides import FROM_SET, apply_overrides
-from upperbound.scenario.params import SequenceParam, SequenceSource
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.problem import PlacedProblem
 from upperbound.scenario.validation_messages import MUST_NOT_BE_EMPTY, nearest, retell
@@ -193,19 +192,11 @@ def _written_as(path: Path) -> list[Path]:
 
 def _warn(scenario: Scenario) -> list[str]:
     """Return what is allowed in a scenario and yet likely a mistake."""
-    operations = [operation for operation in scenario.workload.operations if operation.weight_pct]
-    warnings = [
+    return [
         f"operation {operation.label} has weight 0.00 and will not run"
         for operation in scenario.workload.operations
         if not operation.weight_pct
     ]
-    drawn_by: dict[SequenceSource, str] = {}
-    for operation in operations:
-        for source in {param.sequence for param in operation.params if isinstance(param, SequenceParam)}:
-            first = drawn_by.setdefault(source, operation.label)
-            if first != operation.label:
-                warnings.append(f"operations {first} and {operation.label} draw the same values from one sequence")
-    return warnings
 
 
 def _error(source: str, problems: Sequence[Problem]) -> ScenarioError:

@@ -1,5 +1,6 @@
 """From a run's configuration to a load that is ready to begin."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from upperbound.loadgen.event_loop import Statement
 from upperbound.loadgen.opening import Connection
 from upperbound.scenario.model import Operation
 from upperbound.scenario.params import ChoiceParam, Param, PoolParam, RangeParam, SequenceParam, ZipfParam
+from upperbound.scenario.params import SequenceSource as ScenarioSequence
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.statements import render
 from upperbound.targets.pg_types import PgType, pg_type
@@ -94,6 +96,9 @@ class _TableValues:
         self._table = config.table or ""
         self._seed = config.seed
         self._pools: dict[tuple[str, int], Sequence[object]] = {}
+        parameters = [p for operation in config.scenario.workload.operations for p in operation.params]
+        self._lanes = Counter(p.sequence for p in parameters if isinstance(p, SequenceParam))
+        self._lanes_taken: Counter[ScenarioSequence] = Counter()
 
     def pool(self, column: str, limit: int) -> Sequence[object]:
         """Return sampled values of a column; the same ones, in the same order, in every worker of the run."""
@@ -101,6 +106,12 @@ class _TableValues:
         if key not in self._pools:
             self._pools[key] = sample_pool(self._connection, self._table, column, limit, self._seed)
         return self._pools[key]
+
+    def lane(self, sequence: ScenarioSequence) -> tuple[int, int]:
+        """Return the next free lane of a sequence and how many parameters draw from it."""
+        lane = self._lanes_taken[sequence]
+        self._lanes_taken[sequence] += 1
+        return lane, self._lanes[sequence]
 
     def after(self, column: str) -> int:
         """Return one more than the highest value of a column."""
@@ -123,7 +134,8 @@ def _parameter(parameter: Param, kind: PgType, values: _TableValues) -> Paramete
             return _drawn(kind, lambda _: UniformSource(low, high))
         case SequenceParam(sequence=sequence):
             start = sequence.start if sequence.after is None else values.after(sequence.after)
-            return _drawn(kind, lambda shard: SequenceSource(start or 0, shard))
+            lane, lanes = values.lane(sequence)
+            return _drawn(kind, lambda shard: SequenceSource(start or 0, shard, lane=lane, lanes=lanes))
         case ChoiceParam(choice=choice):
             return _listed(kind, choice, lambda encoded, _: ListSource(encoded))
         case PoolParam(pool=column, limit=limit):

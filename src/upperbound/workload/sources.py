@@ -48,11 +48,14 @@ class ZipfSource:
 
 
 class SequenceSource:
-    """Integers that no other thread of the run produces: its shard of ``start, start + 1, …``."""
+    """Integers that no other thread of the run produces: its shard of ``start, start + 1, …``.
 
-    def __init__(self, start: int, shard: Shard) -> None:
-        self._next = shard.sequence_value(start, 0)
-        self._step = shard.slots
+    Parameters that draw from one sequence have a lane each, so that they do not meet either.
+    """
+
+    def __init__(self, start: int, shard: Shard, *, lane: int = 0, lanes: int = 1) -> None:
+        self._next = start + lane + lanes * shard.sequence_value(0, 0)
+        self._step = lanes * shard.slots
 
     def chunk(self, rng: np.random.Generator, n: int) -> Values:
         """Return the next ``n`` integers of the shard, in order; ``rng`` is not used."""

@@ -172,6 +172,3 @@ def test_a_wrong_override_is_told_like_a_wrong_file(override: str, where: str, s
 def test_what_is_likely_a_mistake_is_a_warning() -> None:
     idle = load({"workload.operations.1.weight_pct": 0, "workload.operations.0.weight_pct": 99.99})
     assert idle.warnings == ("operation INSERT has weight 0.00 and will not run",)
-    twin = {"name": "twin", "kind": "INSERT", "weight_pct": 0.01, "sql": "INSERT INTO {table} VALUES ($1)"}
-    same = load({"workload.operations.2": twin | {"params": [{"sequence": {"after": "id"}}]}})
-    assert same.warnings == ("operations INSERT and twin draw the same values from one sequence",)

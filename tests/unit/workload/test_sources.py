@@ -80,6 +80,16 @@ def test_sequences_of_all_threads_of_a_run_never_meet() -> None:
     assert min(keys) == 1_000_000
 
 
+def test_parameters_that_share_a_sequence_never_meet() -> None:
+    keys = [
+        key
+        for shard in (Shard(group, 2, thread, 3) for group in range(2) for thread in range(3))
+        for lane in range(2)
+        for key in np.asarray(SequenceSource(7, shard, lane=lane, lanes=2).chunk(np.random.default_rng(0), 40)).tolist()
+    ]
+    assert sorted(keys) == list(range(7, 7 + 2 * 3 * 2 * 40))
+
+
 def test_a_sequence_goes_on_where_its_last_chunk_ended() -> None:
     shard, rng = Shard(1, 2, 0, 3), np.random.default_rng(0)
     source = SequenceSource(10, shard)
