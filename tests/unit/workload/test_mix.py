@@ -1,7 +1,7 @@
 """The mix follows its weights in every stretch of a run."""
 
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def weights(draw: st.DrawFn) -> list[Decimal]:
     """Weights of two decimals that add up to 100.00."""
     cuts = sorted(draw(st.lists(st.integers(1, DECK_SIZE - 1), max_size=6, unique=True)))
     edges = [0, *cuts, DECK_SIZE]
-    return [Decimal(high - low) / 100 for low, high in zip(edges, edges[1:], strict=False)]
+    return [Decimal(high - low) / 100 for low, high in pairwise(edges)]
 
 
 @given(weights(), st.integers(0, 2**32))
