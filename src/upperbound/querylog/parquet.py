@@ -14,7 +14,15 @@ from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
 from upperbound.errors import QueryLogError
 from upperbound.querylog.records import RECORD, RECORD_DTYPE
-from upperbound.querylog.spool import MANIFEST, SEGMENT_ROWS, SUFFIX, LoggedError, Manifest, read_errors
+from upperbound.querylog.spool import (
+    MANIFEST,
+    SEGMENT_ROWS,
+    SUFFIX,
+    LoggedError,
+    Manifest,
+    read_errors,
+    release_reserve,
+)
 
 SCHEMA_VERSION = "1"
 ROW_GROUP_ROWS = 10_000
@@ -78,6 +86,7 @@ def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
     spool, log = spool_folder(run_folder, worker_id), log_folder(run_folder)
     try:
         if (spool / MANIFEST).exists():
+            release_reserve(spool)
             log.mkdir(parents=True, exist_ok=True)
             manifest, errors = Manifest.load(spool), read_errors(spool)
             for segment in sorted(spool.glob(f"*{SUFFIX}")):

@@ -19,6 +19,13 @@ from upperbound.querylog.records import RECORD
 SEGMENT_ROWS = 500_000
 """Records in one segment, and so rows in one Parquet part."""
 
+RESERVE = "reserve"
+RESERVE_BYTES = 8 * 2**20
+"""Room that a worker keeps for the end of a run whose disk is full.
+
+The store is by default on the same disk. Without room for its last rows nobody could be told why the run has ended.
+"""
+
 MANIFEST = "manifest.json"
 ERRORS = "errors.jsonl"
 SUFFIX = ".spool"
@@ -80,11 +87,12 @@ class SpoolWriter:
         """Records written."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _keep_reserve(folder)
             manifest.save(folder)
             self._errors = (folder / ERRORS).open("a", encoding="utf-8")
             self._next_segment()
         except OSError as error:
-            raise _cannot_write(folder, error) from error
+            raise self._lost(error) from error
 
     def write(self, records: memoryview) -> None:
         """Append whole records.
@@ -103,7 +111,7 @@ class SpoolWriter:
                 if self._rows_in_segment == SEGMENT_ROWS:
                     self._next_segment()
         except OSError as error:
-            raise _cannot_write(self._folder, error) from error
+            raise self._lost(error) from error
 
     def write_errors(self, errors: Iterable[LoggedError]) -> None:
         """Append errors; call it before the records that name them.
@@ -116,7 +124,7 @@ class SpoolWriter:
                 self._errors.write(json.dumps(asdict(error)) + "\n")
             self._errors.flush()
         except OSError as error:
-            raise _cannot_write(self._folder, error) from error
+            raise self._lost(error) from error
 
     def close(self) -> None:
         """Close the files; what was written stays."""
@@ -126,6 +134,11 @@ class SpoolWriter:
             # Closing tries once more to write what a full disk has refused; that was reported when it happened.
             with contextlib.suppress(OSError):
                 self._errors.close()
+
+    def _lost(self, error: OSError) -> QueryLogError:
+        """Give the reserve up for the rows that tell of the loss, and return the error to raise."""
+        release_reserve(self._folder)
+        return _cannot_write(self._folder, error)
 
     def _write_all(self, data: memoryview) -> None:
         while data:
@@ -138,6 +151,20 @@ class SpoolWriter:
         path = self._folder / f"{self._segment:05d}{SUFFIX}"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._rows_in_segment = 0
+
+
+def _keep_reserve(folder: Path) -> None:
+    descriptor = os.open(folder / RESERVE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def release_reserve(folder: Path) -> None:
+    """Give the reserved room back to the disk; does nothing where there is none."""
+    with contextlib.suppress(OSError):
+        (folder / RESERVE).unlink()
 
 
 def read_errors(folder: Path) -> list[LoggedError]:
