@@ -1,0 +1,325 @@
+"""A summary has the documented fields, says only what was measured, and gives a reason for what it leaves out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.views.rows import (
+    RUN_ID,
+    completed,
+    config,
+    figures,
+    heartbeat,
+    kind,
+    result_row,
+    run_row,
+    snapshot,
+)
+
+from upperbound.domain.figures import ErrorFigure, PhaseFigures
+from upperbound.domain.histogram import Histogram, latency_ms
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import RunStatus
+from upperbound.domain.worker_state import WorkerStatus
+from upperbound.errors import RunNotFound
+from upperbound.scenario.loader import parse_scenario
+from upperbound.store.engine import open_store
+from upperbound.store.results import ChildResult, ParentResult
+from upperbound.store.runs import NewRun
+from upperbound.views.run_summary import RunSummary, build_summary, load_summary, mix_of
+
+LATENCY = {"p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "mean_ms", "stddev_ms"}
+FIELDS = {
+    *("run_id", "name", "status", "phase", "completion_reason", "cancellation_reason", "failure_reason"),
+    *("started_at", "ended_at", "duration_seconds", "warmup_seconds", "load_mode", "scaling_mode", "worker_count"),
+    *("threads", "target_qps", "total_operations", "failed_operations", "warmup_operations", "qps", "attempted_qps"),
+    *("error_pct", "latency", "response_time", "by_kind", "workers", "errors", "generator", "slo", "cost"),
+    *("enrichment", "find_max", "query_log", "environment"),
+}
+COST = {
+    *("credits_used", "credits_per_hour", "estimated_cost_usd", "cost_per_hour", "cost_per_1k_ops"),
+    *("operations_per_credit", "qps_per_dollar", "cost_calculation_method"),
+}
+FAST = [100] * 900
+SLOW = [5_000] * 100
+
+
+def summary_of(workers: Sequence[PhaseFigures], *, status: RunStatus = RunStatus.COMPLETED, **run: Any) -> RunSummary:
+    """Return the summary of a run that has ended with these figures."""
+    parent, children = completed(workers)
+    return build_summary(run_row(status, workers=len(workers), **run), parent, children)
+
+
+def two_workers() -> list[PhaseFigures]:
+    return [
+        figures({"POINT_LOOKUP": kind(FAST, failed=10)}, warmup_operations=70),
+        figures({"POINT_LOOKUP": kind(SLOW), "UPDATE": kind([9_000] * 20)}, warmup_operations=30),
+    ]
+
+
+# Fields
+
+
+def test_json_has_exactly_the_documented_fields() -> None:
+    summary = json.loads(summary_of(two_workers()).model_dump_json())
+    assert set(summary) == FIELDS
+    assert set(summary["latency"]) == LATENCY | {"method"}
+    assert set(summary["by_kind"]["UPDATE"]) == {"operations", "failed", "qps", "latency"}
+    assert set(summary["by_kind"]["UPDATE"]["latency"]) == LATENCY
+    assert set(summary["workers"][0]) == {"worker_id", "group_id", "status", "operations", "failed", "qps", "p95_ms"}
+    assert set(summary["generator"]) == {"busy_pct", "lag_p99_ms", "client_bound"}
+    assert set(summary["slo"]) == {"passed", "checks"}
+    assert set(summary["cost"]) == COST | {"reason"}
+    assert set(summary["enrichment"]) == {"status", "reason"}
+    assert set(summary["query_log"]) == {"rows", "files", "path", "problem"}
+    assert set(summary["environment"]) == {
+        *("target_version", "driver", "host", "cpu", "upperbound_version", "seed"),
+    }
+
+
+def test_an_error_is_filed_under_class() -> None:
+    failing = figures({"UPDATE": kind([], failed=3)}, errors={"deadlock": ErrorFigure(3, "deadlock detected")})
+    errors = json.loads(summary_of([failing]).model_dump_json())["errors"]
+    assert errors == [{"class": "deadlock", "count": 3, "sample": "deadlock detected"}]
+
+
+def test_a_summary_reads_back_from_its_own_json() -> None:
+    summary = summary_of(two_workers())
+    assert RunSummary.model_validate_json(summary.model_dump_json()) == summary
+
+
+# Figures
+
+
+def test_qps_counts_successful_operations_over_the_measured_seconds() -> None:
+    summary = summary_of(two_workers())
+    assert summary.total_operations == 1020
+    assert summary.failed_operations == 10
+    assert summary.qps == 1020 / 20
+    assert summary.attempted_qps == 1030 / 20
+    assert summary.error_pct == 100 * 10 / 1030
+    assert summary.warmup_operations == 100
+    assert summary.duration_seconds == 20.0
+    assert summary.warmup_seconds == 5.0
+
+
+def test_percentiles_are_those_of_all_workers_together() -> None:
+    pooled = latency_ms(Histogram.from_values([*FAST, *SLOW, *[9_000] * 20]))
+    latency = summary_of(two_workers()).latency
+    assert latency.model_dump(exclude={"method"}) == pooled.to_json()
+    assert latency.method == "hdr_histogram_merge"
+
+
+def test_one_worker_has_nothing_to_merge() -> None:
+    assert summary_of([figures({"UPDATE": kind(FAST)})]).latency.method is None
+
+
+def test_a_percentile_with_too_few_samples_is_null() -> None:
+    latency = summary_of([figures({"UPDATE": kind([100] * 500)})]).latency
+    assert latency.p99_ms is not None
+    assert latency.p999_ms is None
+
+
+def test_failed_operations_have_no_latency() -> None:
+    summary = summary_of([figures({"UPDATE": kind([], failed=50)})])
+    assert summary.latency.max_ms is None
+    assert summary.qps == 0.0
+    assert summary.error_pct == 100.0
+
+
+def test_nothing_measured_is_null_and_not_zero() -> None:
+    summary = build_summary(run_row(RunStatus.CANCELLED), result_row(), [])
+    assert summary.qps is None
+    assert summary.attempted_qps is None
+    assert summary.error_pct is None
+    assert summary.latency.p50_ms is None
+    assert summary.duration_seconds == 0.0
+    assert summary.query_log.rows is None
+
+
+def test_every_planned_kind_is_listed_even_if_it_never_ran() -> None:
+    by_kind = summary_of([figures({"POINT_LOOKUP": kind(FAST)})]).by_kind
+    assert list(by_kind) == ["POINT_LOOKUP", "UPDATE"]
+    assert by_kind["UPDATE"].operations == 0
+    assert by_kind["POINT_LOOKUP"].qps == 900 / 20
+
+
+def test_errors_are_listed_the_most_frequent_class_first() -> None:
+    errors = {"lock_timeout": ErrorFigure(2, "a"), "constraint": ErrorFigure(9, "b"), "deadlock": ErrorFigure(2, "c")}
+    summary = summary_of([figures({"UPDATE": kind([], failed=13)}, errors=errors)])
+    assert [error.outcome for error in summary.errors] == ["constraint", "deadlock", "lock_timeout"]
+
+
+@pytest.mark.parametrize(("busy_pct", "bound"), [(20.0, False), (99.0, True)])
+def test_a_generator_without_time_to_wait_is_flagged(busy_pct: float, *, bound: bool) -> None:
+    generator = summary_of([figures({"UPDATE": kind(FAST)}, busy_pct=busy_pct)]).generator
+    assert generator.client_bound is bound
+    assert generator.busy_pct == busy_pct
+
+
+# What does not apply
+
+
+def test_a_closed_loop_has_no_response_time_and_no_rate_to_offer() -> None:
+    summary = summary_of(two_workers())
+    assert summary.response_time is None
+    assert summary.target_qps is None
+    assert summary.find_max is None
+
+
+def test_a_cost_that_is_not_known_is_null_with_the_reason() -> None:
+    cost = summary_of(two_workers()).cost.model_dump()
+    assert "no price" in cost.pop("reason")
+    assert set(cost.values()) == {None}
+
+
+def test_enrichment_that_was_not_tried_is_skipped_with_the_reason() -> None:
+    enrichment = summary_of(two_workers()).enrichment
+    assert enrichment.status == "SKIPPED"
+    assert enrichment.reason
+
+
+def test_enrichment_is_what_the_result_says() -> None:
+    parent, children = completed(two_workers(), enrichment_status="PARTIAL", enrichment_reason="half of it")
+    enrichment = build_summary(run_row(), parent, children).enrichment
+    assert (enrichment.status, enrichment.reason) == ("PARTIAL", "half of it")
+
+
+def test_a_problem_of_the_query_log_is_passed_on() -> None:
+    broken = {"rows": None, "files": None, "path": "/data", "problem": "worker-1: the disk is full"}
+    parent, children = completed(two_workers(), query_log=broken)
+    assert build_summary(run_row(), parent, children).query_log.problem == "worker-1: the disk is full"
+
+
+# Workers
+
+
+def test_workers_are_listed_by_group_with_their_own_figures() -> None:
+    workers = summary_of(two_workers()).workers
+    assert [(one.worker_id, one.status, one.operations, one.failed) for one in workers] == [
+        ("worker-0", WorkerStatus.COMPLETED, 900, 10),
+        ("worker-1", WorkerStatus.COMPLETED, 120, 0),
+    ]
+    assert workers[0].p95_ms == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_killed_worker_counts_with_its_newest_snapshot_and_as_failed() -> None:
+    alive, lost = two_workers()
+    parent = result_row(failure_reason="worker_failure: worker-1 was killed by signal SIGKILL")
+    summary = build_summary(
+        run_row(RunStatus.FAILED),
+        parent,
+        [result_row(alive, group_id=0)],
+        snapshots={"worker-1": snapshot(1, 7, lost)},
+        heartbeats=[heartbeat(0, WorkerStatus.COMPLETED), heartbeat(1, WorkerStatus.RUNNING)],
+    )
+    assert [(one.worker_id, one.status, one.operations) for one in summary.workers] == [
+        ("worker-0", WorkerStatus.COMPLETED, 900),
+        ("worker-1", WorkerStatus.FAILED, 120),
+    ]
+    assert summary.total_operations == 1020
+    assert summary.failure_reason == "worker_failure: worker-1 was killed by signal SIGKILL"
+
+
+def test_a_worker_of_a_run_that_goes_on_is_what_its_heartbeat_says() -> None:
+    summary = build_summary(run_row(RunStatus.RUNNING), result_row(), [], heartbeats=[heartbeat(0)])
+    assert summary.workers[0].status is WorkerStatus.RUNNING
+    assert not summary.is_terminal
+
+
+# Objectives
+
+
+def test_a_run_without_objectives_has_met_them_all() -> None:
+    slo = summary_of(two_workers()).slo
+    assert slo.passed is True
+    assert slo.checks == []
+
+
+def test_each_objective_is_checked_in_its_scope() -> None:
+    overrides = ["slo={p95_ms: 6, min_qps: 1000}", "workload.operations.1.slo={max_ms: 1}"]
+    row = run_row(scenario_config=config(*overrides).model_dump(mode="json"))
+    parent, children = completed(two_workers())
+    slo = build_summary(row, parent, children).slo
+    assert slo.passed is False
+    assert [(check.scope, check.metric, check.passed) for check in slo.checks] == [
+        ("run", "p95_ms", True),
+        ("run", "qps", False),
+        ("UPDATE", "max_ms", False),
+    ]
+
+
+def test_an_operation_with_a_name_is_checked_with_the_figures_of_its_kind() -> None:
+    overrides = ["workload.operations.1.name=ship", "workload.operations.1.slo={max_ms: 20}"]
+    row = run_row(scenario_config=config(*overrides).model_dump(mode="json"))
+    parent, children = completed(two_workers())
+    assert build_summary(row, parent, children).slo.passed is True
+
+
+@pytest.mark.parametrize("status", [RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.RUNNING])
+def test_objectives_of_a_run_that_has_not_completed_are_not_judged(status: RunStatus) -> None:
+    row = run_row(status, scenario_config=config("slo={p95_ms: 6}").model_dump(mode="json"))
+    parent, children = completed(two_workers())
+    slo = build_summary(row, parent, children).slo
+    assert slo.passed is None
+    assert slo.checks == []
+
+
+# The rest
+
+
+def test_shares_of_operations_of_one_kind_add_up() -> None:
+    text = """
+name: Two updates
+target: {kind: embedded}
+load: {threads: 1, duration_seconds: 1}
+workload:
+  operations:
+    - {kind: UPDATE, name: a, weight_pct: 33.33, sql: "UPDATE {table} SET status = 1"}
+    - {kind: UPDATE, name: b, weight_pct: 66.67, sql: "UPDATE {table} SET status = 2"}
+"""
+    mix = mix_of(parse_scenario(text).scenario)
+    assert {label: str(share) for label, share in mix.items()} == {"UPDATE": "100.00"}
+
+
+def test_a_summary_is_read_from_the_store(tmp_path: Path) -> None:
+    workers = two_workers()
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        store.runs.create(NewRun(RUN_ID, "Orders", config().model_dump(mode="json"), 2, threads=16))
+        for group_id, one in enumerate(workers):
+            store.results.write_child(
+                ChildResult(
+                    test_id=f"{RUN_ID}-worker-{group_id}",
+                    run_id=RUN_ID,
+                    worker_id=f"worker-{group_id}",
+                    group_id=group_id,
+                    name="Orders",
+                    status=WorkerStatus.COMPLETED,
+                    phase=Phase.COMPLETED,
+                    figures=one.to_json(),
+                )
+            )
+        before = load_summary(store, RUN_ID)
+        parent, _ = completed(workers)
+        store.results.finish_parent(
+            RUN_ID,
+            ParentResult(
+                worker_count=2,
+                threads=16,
+                operations=parent.operations,
+                failed=parent.failed,
+                warmup_operations=parent.warmup_operations,
+                duration_s=parent.duration_s,
+                qps=parent.qps,
+                figures=parent.figures,
+                query_log=parent.query_log,
+            ),
+        )
+        after = load_summary(store, RUN_ID)
+        with pytest.raises(RunNotFound):
+            load_summary(store, "another")
+    assert before.status is RunStatus.PREPARED
+    assert before.total_operations == after.total_operations == 1020
+    assert after.query_log.rows == 1234
