@@ -21,20 +21,23 @@ class JsonFile:
         """
         self._given = path
         self._path = Path(os.path.realpath(path))
-        self._draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.draft")
+        self._draft = self._path.with_name(f".upperbound-{os.getpid()}.draft")
+        try:
+            self._check()
+        except OSError as error:
+            raise self._refusal(error.strerror or str(error)) from error
+
+    def _check(self) -> None:
         if self._path.is_dir():
             raise self._refusal("it is a folder")
         if not self._path.parent.is_dir():
             raise self._refusal(f"there is no folder {self._path.parent}")
-        try:
-            if self._is_special():
-                if not os.access(self._path, os.W_OK):
-                    raise self._refusal("no permission")
-            else:
-                self._draft.write_text("", encoding="utf-8")
-                self._draft.unlink()
-        except OSError as error:
-            raise self._refusal(error.strerror or str(error)) from error
+        if self._is_special():
+            if not os.access(self._path, os.W_OK):
+                raise self._refusal("no permission")
+            return
+        self._draft.write_text("", encoding="utf-8")
+        self._draft.unlink()
 
     def write(self, text: str) -> None:
         """Write ``text`` and a line end.
