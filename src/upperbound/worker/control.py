@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import psutil
@@ -33,7 +34,7 @@ START_POLL_S = 0.1
 RECONCILE_S = 5.0
 """Between two looks at the run's own row, in case an event was missed."""
 RETRY_S = 0.5
-"""Between two attempts to write the last rows."""
+"""Between two attempts to do the last writes."""
 STORE_LOST_S = 60.0
 """Without the store for this long a worker ends its load: nobody watches it."""
 
@@ -116,18 +117,20 @@ class Control:
 
     ``advance``, ``report``, ``write_soon`` and ``attach`` may be called from any thread; the rest happens in its own.
     The load is stopped when a STOP event is seen, when the run turns out to be over, and when the store has been
-    unreachable for :data:`STORE_LOST_S`; then :attr:`store_lost` is set as well.
+    unreachable for :data:`STORE_LOST_S`; then :attr:`store_lost` is set as well. Until then snapshots and other writes
+    are kept for the store's return.
     """
 
     def __init__(self, store: Store, clock: Clock, options: WorkerOptions, plan: PhasePlan) -> None:
         self._store, self._clock, self._options, self._plan = store, clock, options, plan
         self._lock = threading.Lock()
         self._status = WorkerStatus.STARTING
+        self._published: WorkerStatus | None = None
         self._detail = ""
         self._last_error = ""
         self._load: Load | None = None
         self._sequence_seen = 0
-        self._snapshots = 0
+        self._snapshots_taken = 0
         self._order: StartOrder | None = None
         self._cancel_at_ns: int | None = None
         self._stop_requested = False
@@ -156,6 +159,11 @@ class Control:
         """The worker's state."""
         return self._status
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the load must end, or must not begin; says so at once when :meth:`request_stop` was called."""
+        return self._stop_requested or self.stopped.is_set()
+
     def start(self) -> None:
         """Start the control thread."""
         self._thread.start()
@@ -163,7 +171,7 @@ class Control:
     def attach(self, load: Load) -> None:
         """Watch ``load`` from now on."""
         self._load = load
-        if self.stopped.is_set():
+        if self.is_stopping:
             load.stop()
 
     def advance(self, event: WorkerEvent, *, error: str = "") -> None:
@@ -173,42 +181,48 @@ class Control:
             IllegalTransition: the state does not allow it.
         """
         with self._lock:
-            self._status = next_worker_status(self._status, event)
-        self._last_error = error or self._last_error
-        self._hurry()
+            following = next_worker_status(self._status, event)
+            self._last_error = error or self._last_error
+            self._status = following
+        self._nudge.set()
 
     def write_soon(self, write: Callable[[], None]) -> None:
-        """Let the control thread do a write to the store, so that the caller need not wait for it."""
+        """Let the control thread do a write to the store, so that the caller need not wait for it.
+
+        Writes happen in the order they came in, and before the heartbeat of any state that is reached after them.
+        """
         self._writes.append(write)
-        self._hurry()
+        self._nudge.set()
 
     def report(self, detail: str) -> None:
         """Say in the heartbeat what the worker is doing, such as ``12 of 50 connections open``."""
         self._detail = detail
 
     def request_stop(self) -> None:
-        """End the load within half a second, as if a STOP had been seen.
+        """End the load, as if a STOP had been seen, without waiting for a store that may hang.
 
         Takes no lock, so that a signal handler may call it whatever it has interrupted.
         """
         self._stop_requested = True
+        if self._load is not None:
+            self._load.stop()
 
     def finish(self, wait_s: float) -> None:
-        """End the control thread after a last heartbeat, trying for ``wait_s`` when the store is away."""
+        """End the control thread, and do the writes that wait and a last heartbeat.
+
+        Tries for ``wait_s`` while the store is away; what cannot be written then is said in the log.
+        """
         self._ending.set()
         self._nudge.set()
         if self._thread.ident is not None:
             self._thread.join()
-        self.persist(self._write_heartbeat, wait_s)
-
-    def persist(self, write: Callable[[], None], wait_s: float) -> None:
-        """Write to the store, trying for ``wait_s`` while it is away; what cannot be written is said in the log."""
-        deadline = self._clock.monotonic_ns() + int(wait_s * 1e9)
+        deadline_ns = self._clock.monotonic_ns() + int(wait_s * 1e9)
         while True:
             try:
-                write()
+                self._write_what_waits()
+                self._write_heartbeat(self._status)
             except StoreUnreachable as error:
-                if self._clock.monotonic_ns() >= deadline:
+                if self._clock.monotonic_ns() >= deadline_ns:
                     log.warning("the store stays away; last rows are lost: %s", error)
                     return
                 self._clock.sleep(RETRY_S)
@@ -236,22 +250,35 @@ class Control:
         """Do what is due: orders first, then reports."""
         if self._stop_requested:
             self._stop()
+        if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
+            self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
+            self._writes.append(partial(self._store.snapshots.write, self._take_snapshot(self._load)))
         self._read_events()
-        while self._writes:
-            self._writes[0]()
-            self._writes.popleft()
+        # Taken before the writes, so that no state is published before what was to be written first.
+        status = self._status
+        self._write_what_waits()
         if now_ns >= self._reconcile_due_ns:
             self._reconcile()
             self._reconcile_due_ns = now_ns + int(RECONCILE_S * 1e9)
-        if now_ns >= self._heartbeat_due_ns:
+        if now_ns >= self._heartbeat_due_ns or status is not self._published:
             self._heartbeat_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
-            self._write_heartbeat()
-        if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
-            self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
-            self.write_snapshot()
+            self._write_heartbeat(status)
+            self._published = status
         if self._cancel_at_ns is not None and now_ns >= self._cancel_at_ns and self._load is not None:
             self._cancel_at_ns = None
             log.warning("drain timeout: %d queries in flight were asked to cancel", self._load.cancel_in_flight())
+
+    def _write_what_waits(self) -> None:
+        """Do the writes that wait, each until it succeeds, and drop one that never can."""
+        while self._writes:
+            try:
+                self._writes[0]()
+            except StoreUnreachable:
+                raise
+            except Exception:
+                self._writes.popleft()
+                raise
+            self._writes.popleft()
 
     def _read_events(self) -> None:
         events = self._store.events.after(self._options.run_id, self._sequence_seen)
@@ -300,43 +327,42 @@ class Control:
 
     def phase(self) -> Phase:
         """Return the worker's phase: by plan while it runs, COOLDOWN while it drains."""
+        return self._phase_in(self._status)
+
+    def _phase_in(self, status: WorkerStatus) -> Phase:
         if not self.started.is_set():
             return Phase.PREPARING
-        if self._status in {WorkerStatus.COMPLETED, WorkerStatus.FAILED}:
+        if status in {WorkerStatus.COMPLETED, WorkerStatus.FAILED}:
             return Phase.COMPLETED
         return Phase.COOLDOWN if self.stopped.is_set() else self.order.phase_at(self._clock.monotonic_ns())
 
-    def write_snapshot(self) -> None:
-        """Write the figures of the present phase; while draining, those of the measurement."""
-        if self._load is None:
-            return
+    def _take_snapshot(self, load: Load) -> Snapshot:
+        """Return the figures of the present phase; while draining, those of the measurement."""
         phase = Phase.WARMUP if self.phase() is Phase.WARMUP else Phase.MEASUREMENT
-        figures = self._load.figures(phase)
+        figures = load.figures(phase)
         latency = latency_ms(figures.histogram)
-        self._snapshots += 1
-        self._store.snapshots.write(
-            Snapshot(
-                run_id=self._options.run_id,
-                test_id=self._options.test_id,
-                worker_id=self._options.worker_id,
-                group_id=self._options.group_id,
-                group_count=self._options.group_count,
-                sequence=self._snapshots,
-                phase=phase,
-                elapsed_s=(self._clock.monotonic_ns() - self.order.start_ns) / 1e9,
-                operations=figures.operations,
-                failed=figures.failed,
-                qps=figures.operations / figures.seconds if figures.seconds > 0 else 0.0,
-                p50_ms=latency.p50_ms,
-                p95_ms=latency.p95_ms,
-                p99_ms=latency.p99_ms,
-                active_threads=self._load.active_threads,
-                target_threads=self._load.target_threads,
-                figures=figures.to_json(),
-            )
+        self._snapshots_taken += 1
+        return Snapshot(
+            run_id=self._options.run_id,
+            test_id=self._options.test_id,
+            worker_id=self._options.worker_id,
+            group_id=self._options.group_id,
+            group_count=self._options.group_count,
+            sequence=self._snapshots_taken,
+            phase=phase,
+            elapsed_s=(self._clock.monotonic_ns() - self.order.start_ns) / 1e9,
+            operations=figures.operations,
+            failed=figures.failed,
+            qps=figures.operations / figures.seconds if figures.seconds > 0 else 0.0,
+            p50_ms=latency.p50_ms,
+            p95_ms=latency.p95_ms,
+            p99_ms=latency.p99_ms,
+            active_threads=load.active_threads,
+            target_threads=load.target_threads,
+            figures=figures.to_json(),
         )
 
-    def _write_heartbeat(self) -> None:
+    def _write_heartbeat(self, status: WorkerStatus) -> None:
         load = self._load
         succeeded, failed = load.totals() if load else (0, 0)
         self._store.heartbeats.upsert(
@@ -344,8 +370,8 @@ class Control:
                 run_id=self._options.run_id,
                 worker_id=self._options.worker_id,
                 group_id=self._options.group_id,
-                status=self._status,
-                phase=self.phase(),
+                status=status,
+                phase=self._phase_in(status),
                 active_threads=load.active_threads if load else 0,
                 target_threads=load.target_threads if load else 0,
                 cpu_pct=self._process.cpu_percent(),
@@ -356,8 +382,3 @@ class Control:
                 detail=self._detail,
             )
         )
-
-    def _hurry(self) -> None:
-        """Let the next turn write a heartbeat, and soon."""
-        self._heartbeat_due_ns = 0
-        self._nudge.set()

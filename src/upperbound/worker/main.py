@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
+import upperbound
 from upperbound.clock import Clock, SystemClock
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase, PhasePlan
@@ -16,7 +17,6 @@ from upperbound.domain.worker_state import WorkerEvent, WorkerExit, WorkerStatus
 from upperbound.errors import (
     ConfigurationError,
     QueryLogError,
-    RunNotFound,
     StoreError,
     StoreUnreachable,
     TargetError,
@@ -28,6 +28,7 @@ from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
+from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.results import ChildResult
 from upperbound.targets.postgres import ConnInfo
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
@@ -53,12 +54,16 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
     try:
         with ExitStack() as stack:
             store = stack.enter_context(_open_store(options.store_url, clock))
-            config = RunConfig.model_validate(store.runs.get(options.run_id).scenario_config)
-            return int(_Worker(store, config, options, clock).live())
+            try:
+                worker = _Worker(store, _read_config(store, options), options, clock)
+            except ConfigurationError as error:
+                _say_failed(store, options, error)
+                raise
+            return int(worker.live())
     except StoreUnreachable as error:
         log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
         return WorkerExit.STORE_UNREACHABLE
-    except (ConfigurationError, RunNotFound, StoreError, ValidationError) as error:
+    except (ConfigurationError, StoreError) as error:
         log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
         return WorkerExit.CONFIGURATION
 
@@ -75,6 +80,47 @@ def _open_store(url: str, clock: Clock) -> Store:
             clock.sleep(0.5)
 
 
+def _read_config(store: Store, options: WorkerOptions) -> RunConfig:
+    """Return what the run's row says is to be done.
+
+    Raises:
+        ConfigurationError: this version cannot read it, or it has no place for this worker.
+    """
+    try:
+        config = RunConfig.model_validate(store.runs.get(options.run_id).scenario_config)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"the configuration of run {options.run_id} cannot be read: {error}",
+            hint=f"workers and controller must be of one version; this worker is {upperbound.__version__}",
+        ) from error
+    workers = min(len(config.threads), options.group_count)
+    if not 0 <= options.group_id < workers:
+        raise ConfigurationError(f"there is no group id {options.group_id} among {workers} workers")
+    return config
+
+
+def _say_failed(store: Store, options: WorkerOptions, error: ConfigurationError) -> None:
+    """Write the only heartbeat of a worker that cannot even begin: on another host nobody sees its output."""
+    store.heartbeats.upsert(
+        Heartbeat(
+            run_id=options.run_id,
+            worker_id=options.worker_id,
+            group_id=options.group_id,
+            status=WorkerStatus.FAILED,
+            phase=Phase.PREPARING,
+            last_error=str(error),
+        )
+    )
+
+
+def _run_folder(run_id: str) -> Path:
+    """Return where the files of a run are kept."""
+    home = os.environ.get("UPPERBOUND_HOME")
+    if not home:
+        raise ConfigurationError("UPPERBOUND_HOME is not set", hint="set it to the controller's data directory")
+    return Path(home) / "runs" / run_id
+
+
 class _Worker:
     """One worker with its configuration loaded."""
 
@@ -84,8 +130,9 @@ class _Worker:
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._control = Control(store, clock, options, self._plan)
-        self._run_folder = Path(os.environ["UPPERBOUND_HOME"]) / "runs" / options.run_id
-        self._fatal: QueryLogError | None = None
+        self._run_folder = _run_folder(options.run_id)
+        self._fatal: Exception | None = None
+        """What has ended the load before its time."""
         self._executor: EventLoopExecutor | None = None
 
     def live(self) -> WorkerExit:
@@ -104,8 +151,8 @@ class _Worker:
         except (ConfigurationError, StoreError) as error:
             code = self._failed(WorkerExit.CONFIGURATION, error)
         except Exception as error:
-            self._failed(WorkerExit.WORKLOAD, error)
-            raise
+            log.exception("an error that nobody has thought of")
+            code = self._failed(WorkerExit.WORKLOAD, error)
         finally:
             control.finish(self._patience_s)
         return code
@@ -133,7 +180,7 @@ class _Worker:
             stack.callback(executor.close)
             executor.open(self._threads, self._report_progress)
             control.report(f"{self._threads} connections open")
-            if control.stopped.is_set():
+            if control.is_stopping:
                 return self._leave_early()
             control.advance(WorkerEvent.CONNECTED)
             order = self._wait_for_start()
@@ -162,7 +209,7 @@ class _Worker:
         """
         deadline = self._clock.monotonic_ns() + int(START_TIMEOUT_S * 1e9)
         while not self._control.started.is_set():
-            if self._control.stopped.is_set():
+            if self._control.is_stopping:
                 return None
             if self._clock.monotonic_ns() >= deadline:
                 raise TimeoutError(f"no START came within {START_TIMEOUT_S:.0f} s of being ready")
@@ -176,27 +223,36 @@ class _Worker:
         control = self._control
         recorder.start(order.measurement_start_ns, self._spool(prepared, order))
         load = RunningLoad(executor, recorder, order, self._clock)
-        executor.begin()
-        executor.stop_at(order.stop_ns)
+        running = self._result(WorkerStatus.RUNNING)
+        control.write_soon(lambda: self._store.results.write_child(running))
         control.advance(WorkerEvent.START)
+        executor.stop_at(order.stop_ns)
         control.attach(load)
-        control.write_soon(lambda: self._store.results.write_child(self._result(WorkerStatus.RUNNING)))
+        # Last, so that after a stop that has come meanwhile not even one query is sent.
+        executor.begin()
         try:
             executor.run()
+        except Exception as error:
+            self._fatal = self._fatal or error
+            raise
         finally:
-            recorder.finish()
-            if control.status is WorkerStatus.RUNNING:
-                control.advance(WorkerEvent.STOP)
-            parts = self._seal()
-            status = WorkerStatus.FAILED if self._fatal else WorkerStatus.COMPLETED
-            result = self._result(status, load.figures(Phase.MEASUREMENT), parts)
-            control.persist(lambda: self._store.results.write_child(result), self._patience_s)
+            self._conclude(recorder, load)
         if self._fatal is not None:
             raise self._fatal
-        if control.store_lost:
-            return self._failed(WorkerExit.STORE_UNREACHABLE, StoreUnreachable("the store was away for too long"))
         control.advance(WorkerEvent.DRAINED)
         return WorkerExit.CLEAN
+
+    def _conclude(self, recorder: Recorder, load: RunningLoad) -> None:
+        """Seal the log and hand the worker's result to the control side, which writes it before the end is reported."""
+        control = self._control
+        recorder.finish()
+        control.advance(WorkerEvent.STOP)
+        parts = self._seal()
+        if control.store_lost:
+            self._fatal = self._fatal or _store_lost()
+        status = WorkerStatus.FAILED if self._fatal else WorkerStatus.COMPLETED
+        result = self._result(status, load.figures(Phase.MEASUREMENT), parts)
+        control.write_soon(lambda: self._store.results.write_child(result))
 
     def _spool(self, prepared: PreparedLoad, order: StartOrder) -> SpoolWriter:
         now_ns = self._clock.monotonic_ns()
@@ -256,7 +312,13 @@ class _Worker:
             self._executor.stop()
 
     def _leave_early(self) -> WorkerExit:
-        """End before the load began, because the run was called off."""
+        """End before the load began, because the run was called off.
+
+        Raises:
+            StoreUnreachable: nobody called it off, the store has been away for too long.
+        """
+        if self._control.store_lost:
+            raise _store_lost()
         self._control.advance(WorkerEvent.STOP)
         self._control.advance(WorkerEvent.DRAINED)
         return WorkerExit.CLEAN
@@ -265,3 +327,7 @@ class _Worker:
         log.error("%s", error)
         self._control.advance(WorkerEvent.FAIL, error=str(error) or type(error).__name__)
         return code
+
+
+def _store_lost() -> StoreUnreachable:
+    return StoreUnreachable(f"the store could not be reached for {STORE_LOST_S:.0f} s, so that nobody watched the load")
