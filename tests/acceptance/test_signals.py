@@ -1,0 +1,166 @@
+"""Signals while a run goes on: to the command, to a worker, to the database server."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from tests.acceptance.conftest import Database
+from tests.acceptance.place import CLOCK, Place, Running, until
+from tests.acceptance.query_log import QueryLog
+from tests.acceptance.scenarios import items_scenario, sleeping_scenario
+
+from upperbound.domain.events import EventType
+from upperbound.domain.run_state import RunStatus
+from upperbound.targets.embedded.watcher import children
+
+STOP_SENDING_S = 2.0
+"""From the STOP event to the last query that starts: typically well below a second."""
+
+
+@pytest.mark.parametrize("stop", [Running.interrupt, Running.terminate], ids=["Ctrl-C", "SIGTERM"])
+def test_one_signal_cancels_the_run_and_no_query_starts_after_the_stop(
+    stop: Callable[[Running], None], place: Place, database: Database
+) -> None:
+    place.write("scenario.yaml", items_scenario(database.url))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    run = place.measuring_run(command)
+
+    stop(command)
+    outcome = command.wait(15.0)
+
+    assert outcome.code == 5, outcome.text
+    assert "CANCELLED" in outcome.text
+    summary = place.summary("run.json")
+    assert summary["status"] == RunStatus.CANCELLED
+    assert summary["phase"] == "COMPLETED"
+    assert [worker["status"] for worker in summary["workers"]] == ["COMPLETED", "COMPLETED"]
+    assert summary["total_operations"] > 0
+
+    with place.store() as store:
+        (stopped,) = [event for event in store.events.after(run.run_id, 0) if event.type is EventType.STOP]
+        ended = store.runs.get(run.run_id).end_time
+    log = QueryLog(place.home / "runs" / run.run_id)
+    assert log.last("started_at") <= stopped.created_at + timedelta(seconds=STOP_SENDING_S)
+    assert ended is not None
+    assert log.last("ended_at") <= ended
+    assert log.count("outcome <> 'ok'") == summary["failed_operations"] == 0, "no query in flight may be cut"
+    assert log.count() == summary["total_operations"] == summary["query_log"]["rows"]
+    assert place.nothing_is_left(), place.leftovers()
+    assert until(lambda: database.sessions() == 0, 5.0)
+
+
+def test_a_second_ctrl_c_ends_a_run_of_slow_queries_within_two_seconds(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", sleeping_scenario(database.url, seconds=40.0))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    assert until(lambda: any(run.status is RunStatus.RUNNING for run in place.runs()), 30.0), command.so_far()
+    assert until(lambda: database.sessions() == 4, 10.0)
+
+    command.interrupt()
+    assert until(lambda: place.runs()[0].status is RunStatus.CANCELLING, 5.0), command.so_far()
+    assert command.process.poll() is None, "the first Ctrl-C lets the queries in flight end"
+    command.interrupt()
+    pressed_ns = CLOCK.monotonic_ns()
+    outcome = command.wait(10.0)
+    took_s = (CLOCK.monotonic_ns() - pressed_ns) / 1e9
+
+    assert outcome.code == 5, outcome.text
+    assert took_s < 2.0
+    assert place.summary("run.json")["status"] == RunStatus.CANCELLED
+    assert "Press Ctrl-C again" in outcome.text
+    assert place.nothing_is_left(), place.leftovers()
+
+
+def test_a_killed_worker_fails_the_run_by_name_and_its_log_reaches_to_the_kill(
+    place: Place, database: Database
+) -> None:
+    place.write("scenario.yaml", items_scenario(database.url))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    run = place.measuring_run(command)
+    # A second of load, so that there is something to lose.
+    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 1.5, 10.0)
+
+    os.kill(place.workers()["worker-1"], signal.SIGKILL)
+    killed_at, killed_ns = CLOCK.utc_now(), CLOCK.monotonic_ns()
+    assert until(lambda: place.runs()[0].status is RunStatus.FAILED, 3.0), command.so_far()
+    outcome = command.wait(10.0)
+    took_s = (CLOCK.monotonic_ns() - killed_ns) / 1e9
+
+    assert outcome.code == 4, outcome.text
+    assert took_s < 8.0
+    assert "worker-1 was killed by signal SIGKILL" in outcome.text
+    summary = place.summary("run.json")
+    assert summary["status"] == RunStatus.FAILED
+    assert "worker-1 was killed by signal SIGKILL" in summary["completion_reason"]
+    assert {worker["worker_id"]: worker["status"] for worker in summary["workers"]} == {
+        "worker-0": "COMPLETED",
+        "worker-1": "FAILED",
+    }
+    log = QueryLog(place.home / "runs" / run.run_id)
+    assert killed_at - log.last("ended_at", "worker_id = 'worker-1'") <= timedelta(seconds=1)
+    assert log.count() == summary["query_log"]["rows"]
+    assert place.nothing_is_left(), place.leftovers()
+
+
+def test_a_killed_command_leaves_no_server_and_no_worker(place: Place) -> None:
+    command = place.start("demo", "--duration", "120", "--warmup", "0", "--threads", "2")
+    place.measuring_run(command, deadline_s=60.0)
+    assert any("postgres" in line for line in place.processes().values())
+    assert len(place.workers()) == 2
+
+    command.kill()
+    command.wait(5.0)
+
+    assert until(lambda: not any("postgres" in line for line in place.processes().values()), 15.0), place.leftovers()
+    assert place.nothing_is_left(deadline_s=30.0), place.leftovers()
+
+
+def test_workers_of_a_killed_command_end_by_the_plan_when_their_server_goes_on(
+    place: Place, database: Database
+) -> None:
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 3}))
+    command = place.start("run", "scenario.yaml", environment=database.environment)
+    run = place.measuring_run(command)
+
+    command.kill()
+    command.wait(5.0)
+
+    assert place.workers(), "the load goes on without its controller"
+    assert place.nothing_is_left(deadline_s=15.0), place.leftovers()
+    with place.store() as store:
+        assert [child.status for child in store.results.children(run.run_id)] == ["COMPLETED", "COMPLETED"]
+    assert until(lambda: database.sessions() == 0, 5.0)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Stop a server with all its processes for the length of the block, as a frozen virtual machine would."""
+    family = [pid, *children(pid)]
+    for member in family:
+        os.kill(member, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for member in family:
+            os.kill(member, signal.SIGCONT)
+
+
+def test_a_server_that_stands_still_for_three_seconds_shows_in_the_latencies(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 6}))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    place.measuring_run(command)
+
+    with stopped(database.server.pid):
+        CLOCK.sleep(3.0)
+    outcome = command.wait(30.0)
+
+    summary = place.summary("run.json")
+    assert summary["status"] == RunStatus.COMPLETED
+    assert outcome.code == (7 if summary["generator"]["client_bound"] else 0), outcome.text
+    assert summary["latency"]["max_ms"] >= 2900
+    assert summary["failed_operations"] == 0
+    stalled = QueryLog(place.home / "runs" / summary["run_id"]).count("service_us >= 2900000")
+    assert stalled == 4, "each of the four threads had one query in flight"
+    assert place.nothing_is_left(), place.leftovers()
