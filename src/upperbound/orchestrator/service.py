@@ -23,7 +23,7 @@ from upperbound.scenario.model import FixedScaling, Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.runs import NewRun, RunRow
-from upperbound.targets.postgres import ConnInfo, preflight
+from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, preflight
 
 FREE_DISK_BYTES = 256 * 2**20
 """What must be free for the query log before a run may start."""
@@ -160,7 +160,7 @@ class Orchestrator:
         if self._store.password is not None:
             environment["UPPERBOUND_STORE_PASSWORD"] = self._store.password.get_secret_value()
         if run_id in self._passwords:
-            environment["PGPASSWORD"] = self._passwords[run_id].get_secret_value()
+            environment[TARGET_PASSWORD_VARIABLE] = self._passwords[run_id].get_secret_value()
         return environment
 
     def _check_disk(self) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -13,6 +13,9 @@ from upperbound.scenario.connection_url import mask_credentials
 
 DEFAULT_PORT = 5432
 CONNECT_TIMEOUT_S = 10
+
+TARGET_PASSWORD_VARIABLE: Final = "UPPERBOUND_TARGET_PASSWORD"  # noqa: S105 - the name of the variable, not its value
+"""Hands the target's password to a worker. It is not PGPASSWORD, which may be the store's, on another server."""
 
 _BUSY = re.compile(r"too many clients|connection slots|too many connections", re.IGNORECASE)
 _NOT_NOW = re.compile(r"(starting up|shutting down|in recovery mode|not yet accepting|not accepting)", re.IGNORECASE)

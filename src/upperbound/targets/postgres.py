@@ -1,11 +1,12 @@
 """PostgreSQL as a target: connect, check, describe, and take values from it."""
 
-from upperbound.targets.pg_connection import ConnInfo, open_connection
+from upperbound.targets.pg_connection import TARGET_PASSWORD_VARIABLE, ConnInfo, open_connection
 from upperbound.targets.pg_describe import StatementShape, describe
 from upperbound.targets.pg_preflight import TargetReport, preflight
 from upperbound.targets.pg_sampling import column_type, max_value, sample_pool
 
 __all__ = [
+    "TARGET_PASSWORD_VARIABLE",
     "ConnInfo",
     "StatementShape",
     "TargetReport",

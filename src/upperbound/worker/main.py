@@ -30,7 +30,7 @@ from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.results import ChildResult
-from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
 from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
@@ -167,7 +167,7 @@ class _Worker:
         control.advance(WorkerEvent.CONFIGURED)
         conninfo = ConnInfo(
             url=self._config.target_url,
-            password=SecretStr(os.environ["PGPASSWORD"]) if "PGPASSWORD" in os.environ else None,
+            password=SecretStr(password) if (password := os.environ.get(TARGET_PASSWORD_VARIABLE)) else None,
             application_name=f"upperbound:{self._options.run_id}:{self._options.worker_id}",
             connect_timeout_s=CONNECT_TIMEOUT_S,
         )
