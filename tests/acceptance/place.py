@@ -54,12 +54,12 @@ class Outcome:
 class Running:
     """A command that is running in a process group of its own, as one started from a shell does."""
 
-    def __init__(self, place: "Place", arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(self, place: "Place", command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         place.starts += 1
         self._out, self._err = (place.root / f"command-{place.starts}.{name}" for name in ("out", "err"))
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                [str(COMMAND), *arguments],
+                command,
                 cwd=place.work,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -130,7 +130,13 @@ class Place:
 
     def start(self, *arguments: str, environment: Mapping[str, str | None] | None = None) -> Running:
         """Start ``upperbound`` with ``arguments``."""
-        return Running(self, arguments, self.environment(environment))
+        return self.start_program(COMMAND, *arguments, environment=environment)
+
+    def start_program(
+        self, program: Path, *arguments: str, environment: Mapping[str, str | None] | None = None
+    ) -> Running:
+        """Start another program with ``arguments``."""
+        return Running(self, (str(program), *arguments), self.environment(environment))
 
     def run(
         self, *arguments: str, environment: Mapping[str, str | None] | None = None, deadline_s: float = 60.0

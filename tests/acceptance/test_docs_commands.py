@@ -1,0 +1,54 @@
+"""The commands that the first pages tell a newcomer to type work as they stand there.
+
+In blocks marked ``console`` the lines that begin with ``$ scripts/demo`` or ``$ upperbound`` are run, with a second of
+load in place of the time they state. What needs a server of the reader's own is marked ``sh`` and tested elsewhere.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from tests.acceptance.place import COMMAND, Place
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
+PROGRAMS = {"scripts/demo": ROOT / "scripts" / "demo", "upperbound": COMMAND}
+SHORTER = {
+    "demo": ("--duration", "1", "--warmup", "0"),
+    "run": ("--set", "load.duration_seconds=1", "--set", "load.warmup_seconds=0"),
+}
+
+
+def commands(page: Path) -> list[str]:
+    """Return what a page tells its reader to type at a prompt, of the programs that are tested here."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    typed = [line[2:].strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [command for command in typed if command.split()[0] in PROGRAMS]
+
+
+ALL = sorted({command for page in PAGES for command in commands(page)})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_first_page_has_a_command_to_try(page: Path) -> None:
+    assert commands(page)
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_a_documented_command_works(command: str, place: Place) -> None:
+    program, *arguments = shlex.split(command)
+    subcommand = "demo" if program == "scripts/demo" else arguments[0]
+    help_only = "--help" in arguments
+    shorter = () if help_only else SHORTER.get(subcommand, ())
+
+    outcome = place.start_program(PROGRAMS[program], *arguments, *shorter).wait(90.0)
+
+    measures = subcommand in SHORTER and not help_only
+    # 7 says that this machine was too busy for true figures, which is for other tests to judge.
+    assert outcome.code in ((0, 7) if measures else (0,)), outcome.text
+    if measures:
+        assert "COMPLETED" in outcome.out
+    if "--json" in arguments:
+        assert place.summary(arguments[arguments.index("--json") + 1])["status"] == "COMPLETED"
+    assert place.nothing_is_left(), place.leftovers()
