@@ -68,8 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; without this Python would complain when it flushes at exit.
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output has seen enough (the library leaves by SystemExit then), which is no failure. Without
+        # this Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
     return int(code)
@@ -83,8 +84,6 @@ def _run(arguments: list[str] | None) -> int:
     except UpperboundError as error:
         show(error, debug=_debug())
         return exit_code(error)
-    except BrokenPipeError:
-        raise
     except Exception as error:  # noqa: BLE001 - a defect is told like an error, and its traceback on request
         show(error, debug=_debug())
         return ExitCode.RUN_FAILED

@@ -8,10 +8,10 @@ from upperbound.cli.options import AsJson, Store
 
 
 def config(as_json: AsJson = False, store: Store = None) -> None:
-    """Print the effective settings and where each came from; secrets are masked.
+    """Print the settings in effect.
 
-    A flag goes over an environment variable, that over upperbound.toml in the working directory, and that over the
-    default.
+    Each with where it came from, and with secrets masked. A flag goes over an environment variable, that over
+    upperbound.toml in the working directory, and that over the default.
     """
     from upperbound.cli.settings import load_settings
 

@@ -23,10 +23,10 @@ def demo(
     store: Store = None,
     quiet: Quiet = False,
 ) -> None:
-    """Benchmark an embedded PostgreSQL: nothing to set up.
+    """Benchmark an embedded PostgreSQL.
 
-    Starts a PostgreSQL server of its own, fills a table of orders, measures it with several worker processes, prints
-    the result and stops the server again. Every query is kept in Parquet files.
+    Nothing to set up: starts a PostgreSQL server of its own, fills a table of orders, measures it with several worker
+    processes, prints the result and stops the server again. Every query is kept in Parquet files.
     """
     from upperbound.cli.running import RunOrder, carry_out
     from upperbound.cli.settings import load_settings

@@ -17,7 +17,7 @@ def run(
     json_path: JsonPath = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run the benchmark that a scenario describes, and print its result.
+    """Run the benchmark that a scenario describes.
 
     The password of the target comes from PGPASSWORD, ~/.pgpass or a service file. Ctrl-C stops the run and lets queries
     in flight end; a second Ctrl-C ends it at once.

@@ -60,7 +60,10 @@ def list_runs(
 
 @app.command()
 def show(run: RunId, as_json: AsJson = False, store: Store = None) -> None:
-    """Show a run: its result, or what is known of it so far."""
+    """Show a run.
+
+    Its result, or what is known of it so far.
+    """
     from upperbound.cli.output import print_result
     from upperbound.report.terminal import result
     from upperbound.views.run_summary import load_summary, planned_mix
@@ -81,9 +84,9 @@ def stop(
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended.")] = False,
     store: Store = None,
 ) -> None:
-    """Stop a run: its workers send nothing more, and queries in flight may end.
+    """Stop a run.
 
-    A run that has ended stays as it is.
+    Its workers send nothing more, and queries in flight may end. A run that has ended stays as it is.
     """
     from upperbound.clock import SystemClock
     from upperbound.orchestrator.stopping import request_stop

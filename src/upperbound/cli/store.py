@@ -24,7 +24,10 @@ class Dialect(StrEnum):
 
 @app.command()
 def init(store: Store = None) -> None:
-    """Make the tables, or bring them to this version; what they hold is kept."""
+    """Make the tables, or bring them to date.
+
+    What they hold is kept.
+    """
     from upperbound.scenario.connection_url import split_password
     from upperbound.store.engine import init_store
     from upperbound.store.migrate import HEAD_REVISION
@@ -38,7 +41,10 @@ def init(store: Store = None) -> None:
 
 @app.command()
 def check(store: Store = None) -> None:
-    """Compare every table and column with what this version expects; exits with 2 when anything differs."""
+    """Say whether the tables are as expected.
+
+    Compares every table and column with what this version expects, and exits with 2 when anything differs.
+    """
     from upperbound.store.check import check_store, expected_columns
 
     findings = check_store(_settings(store).store_url)
@@ -66,7 +72,10 @@ def ddl(
         ),
     ] = None,
 ) -> None:
-    """Print the statements that make the tables, for those who run them by hand."""
+    """Print the statements that make the tables.
+
+    For those who run them by hand.
+    """
     from upperbound.errors import ConfigurationError
     from upperbound.store.ddl import ddl as statements
 

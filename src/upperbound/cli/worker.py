@@ -15,9 +15,10 @@ def worker(
     group_count: Annotated[int, typer.Option("--worker-group-count", min=1, help="Number of workers of the run.")],
     store: Store = None,
 ) -> None:
-    """Carry one worker's share of a run; launchers start this, not people.
+    """Carry one worker's share of a run.
 
-    Exit codes of its own: 0 clean, 1 configuration, 2 store unreachable for 60 s, 3 no start, 4 fatal workload error.
+    Launchers start this, not people. Exit codes of its own: 0 clean, 1 configuration, 2 store unreachable for 60 s,
+    3 no start, 4 fatal workload error.
     """
     from upperbound.cli.failures import show
     from upperbound.cli.settings import load_settings
