@@ -49,7 +49,8 @@ def live_display(view: LiveView, notice: str = "") -> RenderableType:
 def live_line(view: LiveView) -> str:
     """Return the run as one line, for output that goes into a pipe or a file."""
     if view.elapsed_s is None:
-        return f"{_state(view)}: {_connections(view)}"
+        details = [f"{worker.worker_id} {worker.detail}" for worker in view.workers if worker.detail]
+        return "; ".join([f"{_state(view)}: {_readiness(view)}", *details])
     total = f"/{seconds(view.phase_total_s)}" if view.phase_total_s is not None else ""
     return (
         f"{_state(view)} {seconds(view.phase_elapsed_s)}{total}: "
@@ -95,7 +96,7 @@ def _progress(view: LiveView) -> Table:
 
 def _figures(view: LiveView) -> Text:
     if view.elapsed_s is None:
-        return Text(_connections(view))
+        return Text(_readiness(view))
     return Text.assemble(
         ("QPS ", "dim"),
         (rate(view.qps), "bold"),
@@ -112,12 +113,10 @@ def _figures(view: LiveView) -> Text:
     )
 
 
-def _connections(view: LiveView) -> str:
+def _readiness(view: LiveView) -> str:
+    """Return how far the start is; how many connections are open a worker says in its own words."""
     ready = sum(worker.status in (WorkerStatus.READY, WorkerStatus.RUNNING) for worker in view.workers)
-    return (
-        f"{ready} of {view.workers_expected} workers ready, "
-        f"{view.active_threads} of {view.target_threads} connections open"
-    )
+    return f"{ready} of {view.workers_expected} workers ready, {view.target_threads} connections wanted"
 
 
 def _workers(view: LiveView) -> Table:

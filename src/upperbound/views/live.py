@@ -148,7 +148,8 @@ class LiveTracker:
             error_pct=total.error_pct,
             generator_busy_pct=last.generator.busy_pct,
             active_threads=sum(worker.active_threads for worker in alive),
-            target_threads=sum(worker.target_threads for worker in alive) or sum(config.threads),
+            # A worker names its own only once it sends.
+            target_threads=sum(worker.target_threads for worker in alive) if run.elapsed_s else sum(config.threads),
             workers_expected=run.total_workers_expected,
             workers=workers,
         )

@@ -124,7 +124,7 @@ def test_connections_that_open_are_shown_before_the_start() -> None:
     view = LiveTracker().update(row, [beat], {})
     assert view.elapsed_s is None
     assert view.qps is None
-    assert (view.active_threads, view.target_threads) == (3, 8)
+    assert (view.active_threads, view.target_threads) == (3, 16)
     assert view.workers[0].detail == "3 of 8 connections open"
     assert view.workers_expected == 2
 
