@@ -2,10 +2,12 @@
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -15,7 +17,9 @@ from upperbound.report.terminal import result
 from upperbound.scenario.loader import load_scenario
 from upperbound.views.run_summary import RunSummary, mix_of
 
-WIDTH = 100
+_REMOTE_FONT: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+WIDTH: Final = 100
 """Characters in a line of the picture."""
 
 
@@ -24,7 +28,9 @@ def picture(summary: RunSummary, mix: Mapping[str, Decimal] | None = None, *, ti
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(result(summary, mix))
     # Its own id keeps the picture from changing with every run of this program.
-    return console.export_svg(title=title, unique_id="upperbound")
+    svg = console.export_svg(title=title, unique_id="upperbound")
+    # A picture in a README fetches no fonts from elsewhere: the reader's own monospaced one does.
+    return _REMOTE_FONT.sub("", svg)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

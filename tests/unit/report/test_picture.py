@@ -1,5 +1,6 @@
 """The picture is the result as a terminal shows it, and the same for the same summary."""
 
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def test_the_picture_is_svg_and_shows_the_result(summary: RunSummary) -> None:
     text = picture(summary)
     assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert "POINT_LOOKUP" in text
+
+
+def test_the_picture_fetches_nothing(summary: RunSummary) -> None:
+    assert set(re.findall(r"https?://[^\s\"')]+", picture(summary))) <= {
+        "http://www.w3.org/2000/svg",
+        "https://www.textualize.io",
+    }
 
 
 def test_the_same_summary_gives_the_same_picture(summary: RunSummary) -> None:
