@@ -17,6 +17,7 @@ from upperbound.views.run_list import RunListEntry
 from upperbound.views.run_summary import Latency, RunSummary
 
 CLIENT_BOUND: Final = "The generator was the bottleneck: these figures describe the generator, not the database."
+LAGGING: Final = "the lag is above the median latency: the slowest percent waited for the generator's processor as well"
 _STYLES: Final = {RunStatus.COMPLETED: "bold green", RunStatus.CANCELLED: "bold yellow", RunStatus.FAILED: "bold red"}
 _LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 
@@ -179,6 +180,8 @@ def _facts(summary: RunSummary) -> Table:
     grid.add_column(overflow="fold")
     generator, log, made_on = summary.generator, summary.query_log, summary.environment
     grid.add_row("generator", f"busy {percent(generator.busy_pct)}, lag p99 {milliseconds(generator.lag_p99_ms)} ms")
+    if generator.lag_p99_ms and not generator.client_bound and generator.lag_p99_ms > (summary.latency.p50_ms or 0.0):
+        grid.add_row("", Text(LAGGING))
     if log.path is not None:
         grid.add_row("query log", f"{count(log.rows)} queries in {_plural(log.files, 'Parquet file')}")
         grid.add_row("", Text(log.path))

@@ -10,7 +10,7 @@ from tests.unit.views.rows import RUN_ID, completed, config, figures, kind, resu
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures
 from upperbound.domain.run_state import RunStatus
-from upperbound.report.terminal import CLIENT_BOUND, result, run_list
+from upperbound.report.terminal import CLIENT_BOUND, LAGGING, result, run_list
 from upperbound.views.run_list import build_run_list
 from upperbound.views.run_summary import RunSummary, build_summary
 
@@ -106,6 +106,12 @@ def test_a_saturated_generator_is_told_before_any_table() -> None:
 
 def test_a_healthy_generator_is_not() -> None:
     assert CLIENT_BOUND not in plain(result(summary()))
+
+
+def test_a_generator_that_lags_within_its_limit_is_told_beside_its_figures() -> None:
+    lagging = figures({"UPDATE": kind([300] * 1000)}, lag_us=[1_200] * 100)
+    assert f"lag p99 1.20 ms {LAGGING}" in words(result(summary([lagging])))
+    assert LAGGING not in words(result(summary()))
 
 
 def test_a_failed_run_gives_its_reason() -> None:
