@@ -52,6 +52,34 @@ def test_one_signal_cancels_the_run_and_no_query_starts_after_the_stop(
     assert until(lambda: database.sessions() == 0, 5.0)
 
 
+def test_ctrl_c_while_the_demo_prepares_leaves_nothing(place: Place) -> None:
+    command = place.start("demo")
+    assert until(lambda: any("postgres" in line for line in place.processes().values()), 20.0), command.so_far()
+
+    command.interrupt()
+    outcome = command.wait(20.0)
+
+    assert outcome.code == 5, outcome.text
+    assert "Traceback" not in outcome.text
+    assert not place.runs()
+    assert place.nothing_is_left(), place.leftovers()
+
+
+def test_ctrl_c_while_workers_get_ready_cancels_the_run(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    assert until(lambda: bool(place.workers()), 20.0), command.so_far()
+
+    command.interrupt()
+    outcome = command.wait(20.0)
+
+    assert outcome.code == 5, outcome.text
+    (run,) = place.runs()
+    assert run.status is RunStatus.CANCELLED
+    assert place.summary("run.json")["status"] == RunStatus.CANCELLED
+    assert place.nothing_is_left(), place.leftovers()
+
+
 def test_a_second_ctrl_c_ends_a_run_of_slow_queries_within_two_seconds(place: Place, database: Database) -> None:
     place.write("scenario.yaml", sleeping_scenario(database.url, seconds=40.0))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)

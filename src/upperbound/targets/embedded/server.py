@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -186,25 +187,10 @@ class EmbeddedServer:
             *("-D", str(home.data), "-U", SUPERUSER, "-E", "UTF8", "--locale=C"),
             *("--auth=scram-sha-256", f"--pwfile={password_file}", "--no-sync", "--no-instructions"),
         ]
-        outcome = subprocess.run(
-            command,
-            cwd=home.root,
-            env=_environment(),
-            user=user.uid if user.switch else None,
-            group=user.gid if user.switch else None,
-            extra_groups=[] if user.switch else None,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            # Ctrl-C is for this process, which then cleans up.
-            start_new_session=True,
-            check=False,
-        )
+        code, said = _run_to_the_end(command, user, home.root)
         password_file.unlink()
-        if outcome.returncode != 0:
-            said = _last_lines(outcome.stderr or outcome.stdout)
-            raise EmbeddedServerError(f"initdb failed with exit code {outcome.returncode} in {home.data}: {said}")
+        if code != 0:
+            raise EmbeddedServerError(f"initdb failed with exit code {code} in {home.data}: {_last_lines(said)}")
         with (home.data / "postgresql.conf").open("a") as conf:
             conf.writelines(
                 f"{name} = {_quoted(value)}\n" for name, value in self._configuration(binaries, home).items()
@@ -318,6 +304,37 @@ class EmbeddedServer:
         if self._home is None:
             raise EmbeddedServerError("the embedded PostgreSQL is not running")
         return self._home
+
+
+def _run_to_the_end(command: list[str], user: ServerUser, folder: Path) -> tuple[int, str]:
+    """Run a program as ``user``; return its exit code and what it said, its errors if there were any.
+
+    When this is interrupted, nothing the program has started is left to write into ``folder``.
+    """
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=_environment(),
+        user=user.uid if user.switch else None,
+        group=user.gid if user.switch else None,
+        extra_groups=[] if user.switch else None,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        # Ctrl-C is for this process, which then cleans up.
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            # Every child holds the other end of the pipe for errors: it ends when the last of them has.
+            process.communicate()
+            raise
+    return process.returncode, err or out
 
 
 def _alive(process: psutil.Process) -> bool:
