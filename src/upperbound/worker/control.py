@@ -124,6 +124,7 @@ class Control:
     def __init__(self, store: Store, clock: Clock, options: WorkerOptions, plan: PhasePlan) -> None:
         self._store, self._clock, self._options, self._plan = store, clock, options, plan
         self._lock = threading.Lock()
+        self._sampling = threading.Lock()
         self._status = WorkerStatus.STARTING
         self._published: WorkerStatus | None = None
         self._detail = ""
@@ -146,6 +147,7 @@ class Control:
         """Set when the load must end, or must not begin."""
         self.store_lost = False
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
 
     @property
     def order(self) -> StartOrder:
@@ -165,8 +167,9 @@ class Control:
         return self._stop_requested or self.stopped.is_set()
 
     def start(self) -> None:
-        """Start the control thread."""
+        """Start the control thread, and the one that goes on while a call to the store hangs."""
         self._thread.start()
+        self._watch.start()
 
     def attach(self, load: Load) -> None:
         """Watch ``load`` from now on."""
@@ -214,9 +217,13 @@ class Control:
         """
         self._ending.set()
         self._nudge.set()
-        if self._thread.ident is not None:
-            self._thread.join()
         deadline_ns = self._clock.monotonic_ns() + int(wait_s * 1e9)
+        if self._thread.ident is not None:
+            self._watch.join()
+            self._thread.join(wait_s)
+            if self._thread.is_alive():
+                log.warning("the store does not answer; last rows are lost")
+                return
         while True:
             try:
                 self._write_what_waits()
@@ -250,9 +257,7 @@ class Control:
         """Do what is due: orders first, then reports."""
         if self._stop_requested:
             self._stop()
-        if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
-            self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
-            self._writes.append(partial(self._store.snapshots.write, self._take_snapshot(self._load)))
+        self._sample(now_ns)
         self._read_events()
         # Taken before the writes, so that no state is published before what was to be written first.
         status = self._status
@@ -267,6 +272,29 @@ class Control:
         if self._cancel_at_ns is not None and now_ns >= self._cancel_at_ns and self._load is not None:
             self._cancel_at_ns = None
             log.warning("drain timeout: %d queries in flight were asked to cancel", self._load.cancel_in_flight())
+
+    def _keep_watch(self) -> None:
+        """Look at the load once a second, whatever the store does."""
+        while not self._ending.wait(HEARTBEAT_S):
+            self.look(self._clock.monotonic_ns())
+
+    def look(self, now_ns: int) -> None:
+        """Take the snapshot that is due, and end a load that the store has left alone for too long.
+
+        Calls to a store that is frozen, and not gone, hang: so this must not wait for the control thread.
+        """
+        self._sample(now_ns)
+        if now_ns - self._reachable_ns >= STORE_LOST_S * 1e9 and not self.store_lost:
+            log.warning("the store has been away for %.0f s: the load ends", STORE_LOST_S)
+            self.store_lost = True
+            self._stop()
+
+    def _sample(self, now_ns: int) -> None:
+        """Take a snapshot for the control thread to write, if one is due."""
+        with self._sampling:
+            if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
+                self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
+                self._writes.append(partial(self._store.snapshots.write, self._take_snapshot(self._load)))
 
     def _write_what_waits(self) -> None:
         """Do the writes that wait, each until it succeeds, and drop one that never can."""
@@ -319,9 +347,7 @@ class Control:
     def _store_away(self, error: StoreUnreachable) -> None:
         away_s = (self._clock.monotonic_ns() - self._reachable_ns) / 1e9
         log.warning("the store has been away for %.0f s: %s", away_s, error)
-        if away_s >= STORE_LOST_S:
-            self.store_lost = True
-            self._stop()
+        self.look(self._clock.monotonic_ns())
 
     # Reports ----------------------------------------------------------------------------------------------------
 

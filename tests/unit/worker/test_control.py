@@ -313,6 +313,32 @@ def test_a_store_that_is_away_for_a_minute_ends_the_load(rig: Rig) -> None:
     assert rig.control.store_lost
 
 
+def test_a_store_that_hangs_leaves_no_gap_in_the_snapshots(rig: Rig) -> None:
+    rig.begin()
+    until(lambda: len(rig.snapshots) == 1, "the first snapshot is written")
+    frozen = rig.network.hanging = threading.Event()
+    rig.advance(0.5)
+    for _ in range(3):
+        rig.clock.advance(1.0)
+        rig.control.look(rig.clock.monotonic_ns())
+    assert len(rig.snapshots) == 1
+    rig.network.hanging = None
+    frozen.set()
+    until(lambda: [row[0] for row in rig.snapshots] == [1, 2, 3, 4], "the snapshots of the hang are written")
+
+
+def test_a_store_that_hangs_for_a_minute_ends_the_load_although_no_call_returns(rig: Rig) -> None:
+    rig.begin()
+    frozen = rig.network.hanging = threading.Event()
+    try:
+        rig.advance(60.0)
+        assert rig.load.stopped.wait(DEADLINE_S)
+        assert rig.control.store_lost
+    finally:
+        rig.network.hanging = None
+        frozen.set()
+
+
 def test_a_store_that_was_never_there_ends_the_wait_for_the_start(rig: Rig) -> None:
     rig.network.down = True
     rig.control.start()
