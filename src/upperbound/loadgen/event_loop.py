@@ -214,6 +214,7 @@ class EventLoopExecutor:
     def _spin(self, turn_end: int, timeout: float) -> int:  # noqa: C901 - a call per branch would cost each query
         """Handle what is ready until ``turn_end``, or until someone rang the bell; return the time spent waiting.
 
+        Returns early as well when a client is to be woken later: only the caller knows for how long to wait then.
         Everything the loop touches per query is a local.
         """
         by_fd, poll, now, pack, size = (
@@ -270,10 +271,12 @@ class EventLoopExecutor:
                     else:
                         client.operation = IDLE
                         self._rest(client, end)
+                        listening = listening and not self._timers
                 except psycopg.OperationalError as broken:
                     self._buffer, self._offset = buffer, offset
                     self._lost(client, str(broken), now())
                     buffer, offset = self._buffer, self._offset
+                    listening = False
                 except BellRung:
                     listening = False
         self._buffer, self._offset = buffer, offset
