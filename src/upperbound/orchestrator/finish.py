@@ -27,18 +27,21 @@ class Collected:
 def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Path) -> Collected:
     """Seal what killed workers have left and merge what all workers have counted.
 
-    A worker without a final result counts with its newest snapshot, at most a second older than its end.
+    A worker without a final result counts with its newest snapshot, at most a second older than its end; one that never
+    got to the measurement counts with its warmup.
     """
     problems = [problem for worker_id in worker_ids if (problem := _seal(run_folder, worker_id))]
     children = {child.worker_id: child for child in store.results.children(run_id)}
-    newest = store.snapshots.newest(run_id, phase=Phase.MEASUREMENT)
+    newest = {phase: store.snapshots.newest(run_id, phase=phase) for phase in (Phase.WARMUP, Phase.MEASUREMENT)}
     figures = [PhaseFigures(Phase.MEASUREMENT)]
     for worker_id in worker_ids:
         child = children.get(worker_id)
         if child is not None and child.figures:
             figures.append(PhaseFigures.from_json(child.figures))
-        elif worker_id in newest:
-            figures.append(PhaseFigures.from_json(newest[worker_id].figures))
+        elif measured := newest[Phase.MEASUREMENT].get(worker_id):
+            figures.append(PhaseFigures.from_json(measured.figures))
+        elif warmed_up := newest[Phase.WARMUP].get(worker_id):
+            figures.append(_only_warmup(PhaseFigures.from_json(warmed_up.figures)))
     try:
         parts = run_log(run_folder)
         query_log: dict[str, object] = {"rows": parts.rows, "files": len(parts.files)}
@@ -49,6 +52,11 @@ def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Pa
     if problems:
         query_log["problem"] = "; ".join(problems)
     return Collected(merge(figures), query_log)
+
+
+def _only_warmup(warmup: PhaseFigures) -> PhaseFigures:
+    """Return the measurement of a worker that has nothing but a warmup."""
+    return PhaseFigures(Phase.MEASUREMENT, warmup_operations=warmup.attempts, logged_rows=warmup.logged_rows)
 
 
 def _seal(run_folder: Path, worker_id: str) -> str:

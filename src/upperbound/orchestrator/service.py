@@ -14,6 +14,8 @@ from pydantic import SecretStr
 import upperbound
 from upperbound.clock import Clock
 from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
+from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunEvent, next_status
 from upperbound.errors import ConfigurationError, RunFailed, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
@@ -22,6 +24,7 @@ from upperbound.orchestrator.loop import LEASE_S, RunLoop, worker_ids
 from upperbound.scenario.model import FixedScaling, Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
+from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, preflight
 
@@ -106,6 +109,7 @@ class Orchestrator:
         if not self._store.runs.acquire_lease(run_id, self._owner, LEASE_S):
             raise RunFailed(f"run {run_id} belongs to another controller", hint="let it finish, or stop it there")
         if not self._store.runs.transition(run_id, expected=run.status, to=starting):
+            self._store.runs.release_lease(run_id, self._owner)
             raise RunFailed(f"run {run_id} was changed by someone else while it was being started")
         config = RunConfig.model_validate(run.scenario_config)
         self._loops[run_id] = RunLoop(
@@ -148,11 +152,34 @@ class Orchestrator:
         except WorkerFailed as error:
             for handle in handles.values():
                 handle.kill()
-            run = self._store.runs.get(run_id)
-            failed = next_status(run.status, RunEvent.FAIL)
-            self._store.runs.transition(run_id, expected=run.status, to=failed, completion_reason=str(error))
+            self._give_up(run_id, config, str(error))
             raise
         return handles
+
+    def _give_up(self, run_id: str, config: RunConfig, reason: str) -> None:
+        """End a run none of whose workers is left, before it had a loop to do so."""
+        run = self._store.runs.get(run_id)
+        failed = next_status(run.status, RunEvent.FAIL)
+        nothing = PhaseFigures(Phase.MEASUREMENT)
+        self._store.results.finish_parent(
+            run_id,
+            ParentResult(
+                worker_count=len(config.threads),
+                threads=sum(config.threads),
+                operations=0,
+                failed=0,
+                warmup_operations=0,
+                duration_s=None,
+                qps=None,
+                figures=nothing.to_json(),
+                query_log=None,
+                failure_reason=reason,
+            ),
+        )
+        self._store.runs.transition(
+            run_id, expected=run.status, to=failed, phase=Phase.COMPLETED, completion_reason=reason
+        )
+        self._store.runs.release_lease(run_id, self._owner)
 
     def _environment(self, run_id: str) -> Mapping[str, str]:
         """Return what workers need and no command line, store or log may hold."""
