@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0001; made by `upperbound store ddl --dialect postgresql`.
+-- Schema revision 0002; made by `upperbound store ddl --dialect postgresql`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -57,3 +57,19 @@ CREATE TABLE worker_metrics_snapshots (
 );
 
 CREATE INDEX ix_worker_metrics_snapshots_run_id_phase_worker_id_sequence ON worker_metrics_snapshots (run_id, phase, worker_id, sequence);
+
+CREATE TABLE test_logs (
+  run_id TEXT NOT NULL,
+  sequence BIGINT NOT NULL,
+  writer TEXT NOT NULL,
+  writer_number BIGINT NOT NULL,
+  source TEXT NOT NULL,
+  worker_id TEXT,
+  level TEXT NOT NULL,
+  logger TEXT NOT NULL,
+  message TEXT NOT NULL,
+  logged_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_test_logs PRIMARY KEY (run_id, sequence),
+  CONSTRAINT uq_test_logs_run_id_writer_writer_number UNIQUE (run_id, writer, writer_number)
+);

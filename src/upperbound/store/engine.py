@@ -14,6 +14,7 @@ from upperbound.store.address import StoreAddress, parse_store_url
 from upperbound.store.database import SQLITE_BUSY_S, Database
 from upperbound.store.events import EventRepository
 from upperbound.store.heartbeats import HeartbeatRepository
+from upperbound.store.logs import LogRepository
 from upperbound.store.migrate import HEAD_REVISION, current_revision, require_head, upgrade
 from upperbound.store.results import ResultRepository
 from upperbound.store.runs import RunRepository
@@ -38,6 +39,7 @@ class Store:
         self.heartbeats: Final = HeartbeatRepository(database, now)
         self.snapshots: Final = SnapshotRepository(database, now)
         self.results: Final = ResultRepository(database, now)
+        self.logs: Final = LogRepository(database, now)
 
     @property
     def url(self) -> str:

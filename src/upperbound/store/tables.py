@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from upperbound.domain.events import EventType
+from upperbound.domain.log_lines import LogLevel, LogSource
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
@@ -158,8 +159,25 @@ worker_metrics_snapshots: Final = sa.Table(
     sa.Index(None, "run_id", "phase", "worker_id", "sequence"),
 )
 
+test_logs: Final = sa.Table(
+    "test_logs",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("writer", sa.Text, nullable=False),
+    sa.Column("writer_number", sa.BigInteger, nullable=False),
+    sa.Column("source", EnumText(LogSource), nullable=False),
+    sa.Column("worker_id", sa.Text),
+    sa.Column("level", EnumText(LogLevel), nullable=False),
+    sa.Column("logger", sa.Text, nullable=False),
+    sa.Column("message", Message, nullable=False),
+    sa.Column("logged_at", UtcTimestamp, nullable=False),
+    sa.Column("received_at", UtcTimestamp, nullable=False),
+    sa.UniqueConstraint("run_id", "writer", "writer_number"),
+)
+
 CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
 """State that decisions are made on; hybrid tables on Snowflake."""
 
-RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots)
-"""What was measured."""
+RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots, test_logs)
+"""What was measured, and what was said about it."""

@@ -80,7 +80,7 @@ def test_the_check_names_each_difference(store_url: str, engine: sa.Engine) -> N
             connection.exec_driver_sql(statement)
     said = {str(finding) for finding in check_store(store_url)}
     assert said >= {
-        "upperbound_schema_version.version_num: is 0000, expected 0001",
+        "upperbound_schema_version.version_num: is 0000, expected 0002",
         "worker_heartbeats: the table is missing",
         "test_results: has no index on (run_id)",
         "test_results.qps: the column is missing",

@@ -1,0 +1,59 @@
+-- Results tables: what was measured.
+-- Schema revision 0001; made by `upperbound store ddl --dialect postgresql`.
+
+CREATE TABLE test_results (
+  test_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  worker_id TEXT,
+  worker_group_id INTEGER,
+  name TEXT NOT NULL,
+  status TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  start_time TIMESTAMP WITH TIME ZONE,
+  end_time TIMESTAMP WITH TIME ZONE,
+  load_mode TEXT,
+  scaling_mode TEXT,
+  threads INTEGER,
+  worker_count INTEGER,
+  operations BIGINT DEFAULT 0 NOT NULL,
+  failed BIGINT DEFAULT 0 NOT NULL,
+  warmup_operations BIGINT DEFAULT 0 NOT NULL,
+  duration_s DOUBLE PRECISION,
+  qps DOUBLE PRECISION,
+  figures JSON,
+  summary JSON,
+  query_log JSON,
+  environment JSON,
+  failure_reason TEXT,
+  enrichment_status TEXT,
+  enrichment_reason TEXT,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_test_results PRIMARY KEY (test_id)
+);
+
+CREATE INDEX ix_test_results_run_id ON test_results (run_id);
+
+CREATE TABLE worker_metrics_snapshots (
+  run_id TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  sequence BIGINT NOT NULL,
+  test_id TEXT NOT NULL,
+  worker_group_id INTEGER NOT NULL,
+  worker_group_count INTEGER NOT NULL,
+  phase TEXT NOT NULL,
+  captured_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  elapsed_s DOUBLE PRECISION NOT NULL,
+  operations BIGINT DEFAULT 0 NOT NULL,
+  failed BIGINT DEFAULT 0 NOT NULL,
+  qps DOUBLE PRECISION NOT NULL,
+  p50_ms DOUBLE PRECISION,
+  p95_ms DOUBLE PRECISION,
+  p99_ms DOUBLE PRECISION,
+  active_threads INTEGER NOT NULL,
+  target_threads INTEGER NOT NULL,
+  figures JSON NOT NULL,
+  CONSTRAINT pk_worker_metrics_snapshots PRIMARY KEY (run_id, worker_id, sequence)
+);
+
+CREATE INDEX ix_worker_metrics_snapshots_run_id_phase_worker_id_sequence ON worker_metrics_snapshots (run_id, phase, worker_id, sequence);
