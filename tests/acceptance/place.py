@@ -55,8 +55,8 @@ class Running:
     """A command that is running in a process group of its own, as one started from a shell does."""
 
     def __init__(self, place: "Place", command: tuple[str, ...], environment: Mapping[str, str]) -> None:
-        place.starts += 1
-        self._out, self._err = (place.root / f"command-{place.starts}.{name}" for name in ("out", "err"))
+        number = len(place.started)
+        self._out, self._err = (place.root / f"command-{number}.{name}" for name in ("out", "err"))
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 command,
@@ -110,7 +110,8 @@ class Place:
         for folder in (self.work, self.tmp):
             folder.mkdir(mode=0o755)
         self.tmp.chmod(0o1777)
-        self.starts = 0
+        self.started: list[Running] = []
+        """Every command that was started here."""
 
     # Running commands
 
@@ -136,7 +137,9 @@ class Place:
         self, program: Path, *arguments: str, environment: Mapping[str, str | None] | None = None
     ) -> Running:
         """Start another program with ``arguments``."""
-        return Running(self, (str(program), *arguments), self.environment(environment))
+        command = Running(self, (str(program), *arguments), self.environment(environment))
+        self.started.append(command)
+        return command
 
     def run(
         self, *arguments: str, environment: Mapping[str, str | None] | None = None, deadline_s: float = 60.0
@@ -240,6 +243,8 @@ class Place:
         for pid in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
+        for command in self.started:
+            command.process.wait(5.0)
         until(lambda: not self.processes(), 5.0)
 
     def remove(self) -> None:
