@@ -1,6 +1,6 @@
 """Finding runs whose controller is gone, and taking their lease.
 
-A controller extends its lease every second. A lease that runs out says that nobody acts on the run any more; its workers
+A controller extends its lease every second. A lease that runs out says that nobody acts on the run; its workers
 go on by the plan in the tables meanwhile.
 """
 
