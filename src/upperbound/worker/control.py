@@ -256,6 +256,8 @@ class Control:
     def _turn(self, now_ns: int) -> None:
         """Do what is due: orders first, then reports."""
         if self._stop_requested:
+            if not self.stopped.is_set():
+                log.info("SIGTERM: the load ends")
             self._stop()
         self._sample(now_ns)
         self._read_events()
@@ -318,6 +320,7 @@ class Control:
                 case EventType.STOP:
                     timeout_s = float(event.data.get("drain_timeout_seconds", 120.0))
                     self._cancel_at_ns = self._clock.monotonic_ns() + int(timeout_s * 1e9)
+                    log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
                     self._stop()
                 case EventType.SET_WORKER_TARGET if event.data.get("worker_id") == self._options.worker_id:
                     self._set_threads(int(event.data["target_threads"]))
@@ -333,6 +336,8 @@ class Control:
             self._order = StartOrder(read_ns - int(run.elapsed_s * 1e9), self._plan)
             self.started.set()
         if run.status in TERMINAL or run.status in {RunStatus.STOPPING, RunStatus.CANCELLING}:
+            if not self.stopped.is_set():
+                log.info("the run is %s: the load ends", run.status.value)
             self._stop()
 
     def _stop(self) -> None:

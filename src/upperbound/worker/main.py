@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 import upperbound
 from upperbound.clock import Clock, SystemClock
 from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.log_lines import LogSource
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.worker_state import WorkerEvent, WorkerExit, WorkerStatus
 from upperbound.errors import (
@@ -29,6 +31,7 @@ from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.heartbeats import Heartbeat
+from upperbound.store.log_handler import stored_logs
 from upperbound.store.results import ChildResult
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
@@ -51,21 +54,29 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
     clock = clock or SystemClock()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        with ExitStack() as stack:
+    with ExitStack() as stack:
+        # Within the stack, so that the log in the store takes in why this ended.
+        try:
             store = stack.enter_context(_open_store(options.store_url, clock))
-            try:
-                worker = _Worker(store, _read_config(store, options), options, clock)
-            except ConfigurationError as error:
-                _say_failed(store, options, error)
-                raise
-            return int(worker.live())
-    except StoreUnreachable as error:
-        log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
-        return WorkerExit.STORE_UNREACHABLE
-    except (ConfigurationError, StoreError) as error:
-        log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
-        return WorkerExit.CONFIGURATION
+            stack.enter_context(
+                stored_logs(
+                    store.logs,
+                    clock,
+                    run_id=options.run_id,
+                    source=LogSource.WORKER,
+                    worker_id=options.worker_id,
+                )
+            )
+            log.info("process %d on %s, upperbound %s", os.getpid(), socket.gethostname(), upperbound.__version__)
+            code = _make_worker(store, options, clock).live()
+        except StoreUnreachable as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
+            code = WorkerExit.STORE_UNREACHABLE
+        except (ConfigurationError, StoreError) as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
+            code = WorkerExit.CONFIGURATION
+        log.info("the worker ends with exit code %d", code)
+    return int(code)
 
 
 def _open_store(url: str, clock: Clock) -> Store:
@@ -78,6 +89,19 @@ def _open_store(url: str, clock: Clock) -> Store:
             if clock.monotonic_ns() >= deadline:
                 raise
             clock.sleep(0.5)
+
+
+def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker":
+    """Return the worker, configured.
+
+    Raises:
+        ConfigurationError: it cannot even begin; its heartbeat says why.
+    """
+    try:
+        return _Worker(store, _read_config(store, options), options, clock)
+    except ConfigurationError as error:
+        _say_failed(store, options, error)
+        raise
 
 
 def _read_config(store: Store, options: WorkerOptions) -> RunConfig:
@@ -180,6 +204,7 @@ class _Worker:
             stack.callback(executor.close)
             executor.open(self._threads, self._report_progress)
             control.report(f"{self._threads} connections open")
+            log.info("connected: %d connections to %s", self._threads, conninfo.url)
             if control.is_stopping:
                 return self._leave_early()
             control.advance(WorkerEvent.CONNECTED)
@@ -214,7 +239,9 @@ class _Worker:
             if self._clock.monotonic_ns() >= deadline:
                 raise TimeoutError(f"no START came within {START_TIMEOUT_S:.0f} s of being ready")
             self._clock.sleep(WAIT_STEP_S)
-        return self._control.order
+        order = self._control.order
+        log.info("start seen %.3f s after it", (self._clock.monotonic_ns() - order.start_ns) / 1e9)
+        return order
 
     def _carry(
         self, executor: EventLoopExecutor, recorder: Recorder, prepared: PreparedLoad, order: StartOrder
@@ -232,6 +259,8 @@ class _Worker:
         executor.begin()
         try:
             executor.run()
+            if not control.is_stopping:
+                log.info("the planned end has come")
         except Exception as error:
             self._fatal = self._fatal or error
             raise
@@ -247,11 +276,19 @@ class _Worker:
         control = self._control
         recorder.finish()
         control.advance(WorkerEvent.STOP)
+        measured = load.figures(Phase.MEASUREMENT)
+        log.info(
+            "drained: %d operations and %d failed in %.3f s of measurement, %d in the warmup",
+            measured.operations,
+            measured.failed,
+            measured.seconds,
+            measured.warmup_operations,
+        )
         parts = self._seal()
         if control.store_lost:
             self._fatal = self._fatal or _store_lost()
         status = WorkerStatus.FAILED if self._fatal else WorkerStatus.COMPLETED
-        result = self._result(status, load.figures(Phase.MEASUREMENT), parts)
+        result = self._result(status, measured, parts)
         control.write_soon(lambda: self._store.results.write_child(result))
 
     def _spool(self, prepared: PreparedLoad, order: StartOrder) -> SpoolWriter:
@@ -271,10 +308,12 @@ class _Worker:
     def _seal(self) -> LogParts:
         """Seal the log; the orchestrator tries again with what a full disk leaves unsealed."""
         try:
-            return seal_worker(self._run_folder, self._options.worker_id)
+            parts = seal_worker(self._run_folder, self._options.worker_id)
         except QueryLogError as error:
             self._fatal = self._fatal or error
             return LogParts(0, ())
+        log.info("query log sealed: %d rows in %d files", parts.rows, len(parts.files))
+        return parts
 
     def _result(
         self, status: WorkerStatus, figures: PhaseFigures | None = None, parts: LogParts | None = None
