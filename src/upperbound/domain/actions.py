@@ -5,9 +5,11 @@ compare-and-set from the status of the view; when that fails, somebody else was 
 dropped. Every action may be repeated safely.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from upperbound.domain.guardrails import GuardrailState, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunEvent, RunStatus
 from upperbound.domain.run_view import KillSignal
@@ -16,6 +18,9 @@ from upperbound.domain.run_view import KillSignal
 @dataclass(frozen=True)
 class MarkRunning:
     """Set RUNNING, START_TIME and the first phase, and append START."""
+
+    missing: tuple[str, ...] = ()
+    """What is known of the workers that the run starts without; they join it when they get ready."""
 
     event: ClassVar[RunEvent] = RunEvent.ALL_READY
 
@@ -45,7 +50,10 @@ class Fail:
     """Set FAILED with ``reason`` and append STOP, so that workers elsewhere end as well."""
 
     reason: str
-    """``code: what happened to which worker, and what it last said``; codes: ``worker_failure``, ``start_timeout``."""
+    """``code: what happened to which worker, and what it last said``.
+
+    Codes: ``worker_failure``, ``start_timeout``, ``RESOURCE_EXHAUSTION``.
+    """
 
     event: ClassVar[RunEvent] = RunEvent.FAIL
 
@@ -61,6 +69,9 @@ class Process:
 @dataclass(frozen=True)
 class Complete:
     """Set COMPLETED."""
+
+    reason: str = ""
+    """What the result lacks against the plan, for the completion reason; empty when it lacks nothing."""
 
     event: ClassVar[RunEvent] = RunEvent.DRAINED
 
@@ -87,5 +98,37 @@ class KillWorkers:
     signal: KillSignal
 
 
-Action = MarkRunning | SetPhase | Stop | Fail | Process | Complete | Cancel | KillWorkers
+@dataclass(frozen=True)
+class EndLost:
+    """Send SIGKILL to the processes of workers that are lost and still there: they must not come back to the run."""
+
+    worker_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KeepGuardrails:
+    """Write the guardrails' state and the targets to the run's row, in one write.
+
+    Comes before the events that announce the targets: should those never be appended, workers still find them there.
+    """
+
+    state: GuardrailState
+    targets: Mapping[str, int]
+    """Threads by worker id, of the workers whose target changes; empty when none does."""
+
+
+Action = (
+    MarkRunning
+    | SetPhase
+    | Stop
+    | Fail
+    | Process
+    | Complete
+    | Cancel
+    | KillWorkers
+    | EndLost
+    | KeepGuardrails
+    | WarnWorker
+    | ScaleDown
+)
 """Anything :func:`~upperbound.domain.decide.decide` may ask for."""

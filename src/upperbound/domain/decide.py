@@ -8,30 +8,38 @@ from upperbound.domain.actions import (
     Action,
     Cancel,
     Complete,
+    EndLost,
     Fail,
+    KeepGuardrails,
     KillWorkers,
     MarkRunning,
     Process,
     SetPhase,
     Stop,
 )
+from upperbound.domain.guardrails import Exhausted, ScaleDown, WarnWorker, evaluate
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
-from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
+from upperbound.domain.run_view import KillSignal, Limits, LossPolicy, RunView, WorkerView
 
 __all__ = [
     "Action",
     "Cancel",
     "Complete",
+    "EndLost",
     "Fail",
+    "KeepGuardrails",
     "KillSignal",
     "KillWorkers",
     "Limits",
+    "LossPolicy",
     "MarkRunning",
     "Process",
     "RunView",
+    "ScaleDown",
     "SetPhase",
     "Stop",
+    "WarnWorker",
     "WorkerView",
     "decide",
     "is_over",
@@ -68,15 +76,19 @@ def is_over(view: RunView) -> bool:
 
 
 def _while_starting(view: RunView) -> list[Action]:
-    if losses := view.losses(may_have_completed=False):
+    losses = view.losses(may_have_completed=False)
+    if losses and _is_fatal(view, may_have_completed=False):
         return _fail(view, "worker_failure", losses)
-    if all(worker.is_ready for worker in view.workers):
-        return [MarkRunning()]
-    if view.status_age_s >= view.limits.start_timeout_s:
-        missing = [worker.standing for worker in view.workers if not worker.is_ready]
-        summary = f"{len(missing)} of {len(view.workers)} workers not ready after {view.limits.start_timeout_s:g} s"
-        return _fail(view, f"start_timeout: {summary}", missing)
-    return []
+    remaining = view.remaining(may_have_completed=False)
+    missing = [worker.standing for worker in remaining if not worker.is_ready]
+    if not missing:
+        return [*_end_lost(view), MarkRunning(missing=tuple(losses))]
+    if view.status_age_s < view.limits.start_timeout_s:
+        return _end_lost(view)
+    if view.on_worker_loss is LossPolicy.CONTINUE and len(missing) < len(remaining):
+        return [*_end_lost(view), MarkRunning(missing=(*losses, *missing))]
+    summary = f"{len(missing)} of {len(view.workers)} workers not ready after {view.limits.start_timeout_s:g} s"
+    return _fail(view, f"start_timeout: {summary}", missing)
 
 
 def _while_running(view: RunView) -> list[Action]:
@@ -84,29 +96,35 @@ def _while_running(view: RunView) -> list[Action]:
     phase = view.plan.phase_at(elapsed_s)
     time_is_over = phase is Phase.COOLDOWN
     # Workers end by the plan on their own when no controller was there to stop them, so that an end is no loss by then.
-    if losses := view.losses(may_have_completed=time_is_over):
+    losses = view.losses(may_have_completed=time_is_over)
+    if losses and _is_fatal(view, may_have_completed=time_is_over):
         return _fail(view, "worker_failure", losses)
     if time_is_over:
-        return [Stop("duration_over", RunStatus.STOPPING), *_advance(view, phase)]
-    return _advance(view, phase)
+        return [*_end_lost(view), Stop("duration_over", RunStatus.STOPPING), *_advance(view, phase)]
+    guarded = _guard(view, elapsed_s)
+    if any(isinstance(action, Fail) for action in guarded):
+        return guarded
+    return [*_end_lost(view), *guarded, *_advance(view, phase)]
 
 
 def _while_draining(view: RunView) -> list[Action]:
-    cooled = _advance(view, Phase.COOLDOWN)
+    cooled = [*_advance(view, Phase.COOLDOWN), *_end_lost(view)]
     losses = view.losses(may_have_completed=True)
     left = [worker for worker in view.workers if not worker.has_ended]
+    fatal = bool(losses) and _is_fatal(view, may_have_completed=True)
     if view.forced:
         return [*cooled, *_signal(view, KillSignal.KILL), Cancel(forced=True, reason=_lost(losses, left))]
     # Once we have sent a signal ourselves, a worker that dies of it is a drain cut short and no failure of the worker.
-    if losses and view.status is RunStatus.STOPPING and view.signalled is None:
+    if fatal and view.status is RunStatus.STOPPING and view.signalled is None:
         return [*cooled, *_fail(view, "worker_failure", losses)]
     if left and view.status_age_s < view.limits.drain_timeout_s + view.limits.kill_grace_s:
         return [*cooled, *_escalate(view)]
     if not view.processed:
         return [*cooled, *_advance(view, Phase.PROCESSING), Process()]
     lost = _lost(losses, left)
-    if view.status is RunStatus.STOPPING and not lost:
-        return [Complete(), *_advance(view, Phase.COMPLETED)]
+    accepted = not fatal and not left and view.signalled is not KillSignal.KILL
+    if view.status is RunStatus.STOPPING and (accepted or not lost):
+        return [Complete(_shortfall(view, losses)), *_advance(view, Phase.COMPLETED)]
     cut_short = view.status is RunStatus.STOPPING or view.signalled is KillSignal.KILL
     return [Cancel(forced=cut_short, reason=lost), *_advance(view, Phase.COMPLETED)]
 
@@ -124,6 +142,60 @@ def _after_the_end(view: RunView) -> list[Action]:
 def _processes_are_gone(view: RunView) -> bool:
     waited_enough = view.status_age_s >= view.limits.term_after_s + view.limits.kill_grace_s
     return waited_enough or all(worker.is_gone for worker in view.workers)
+
+
+def _is_fatal(view: RunView, *, may_have_completed: bool) -> bool:
+    """Say whether a run that has lost workers cannot go on: by its policy, or because nobody carries it any more.
+
+    A worker that was never heard from may still come, and is none to rely on.
+    """
+    if view.on_worker_loss is LossPolicy.FAIL:
+        return True
+    remaining = view.remaining(may_have_completed=may_have_completed)
+    if view.status is RunStatus.STARTING:
+        return not remaining
+    return not any(worker.was_heard_from and (may_have_completed or not worker.has_ended) for worker in remaining)
+
+
+def _end_lost(view: RunView) -> list[Action]:
+    """End processes of workers that went silent and that the run goes on without, again until they are gone."""
+    if view.on_worker_loss is LossPolicy.FAIL:
+        return []
+    silent = tuple(
+        worker.worker_id for worker in view.workers if worker.local and worker.is_dead and not worker.is_gone
+    )
+    return [EndLost(silent)] if silent else []
+
+
+def _guard(view: RunView, elapsed_s: float) -> list[Action]:
+    """Hold the workers' machines against the run's guardrails."""
+    if view.guardrails is None:
+        return []
+    state, verdicts = evaluate(view.guardrail_state, view.readings(), view.guardrails, elapsed_s)
+    actions: list[Action] = []
+    if state != view.guardrail_state:
+        targets = {verdict.worker_id: verdict.new for verdict in verdicts if isinstance(verdict, ScaleDown)}
+        actions.append(KeepGuardrails(state, targets))
+    for verdict in verdicts:
+        if isinstance(verdict, Exhausted):
+            return [*actions, Fail(verdict.reason), *_signal(view, KillSignal.TERM)]
+        actions.append(verdict)
+    return actions
+
+
+def _shortfall(view: RunView, losses: list[str]) -> str:
+    """Say what a completed run lacks against its plan: load that was taken back, workers that were lost or idle."""
+    said = [view.guardrail_state.degraded_reason]
+    if losses:
+        said.append(f"worker_loss: {len(losses)} of {len(view.workers)} workers: {' | '.join(losses)}")
+    if view.on_worker_loss is LossPolicy.CONTINUE:
+        idle = [
+            worker.worker_id
+            for worker in view.remaining(may_have_completed=True)
+            if not worker.attempts and not worker.is_retired
+        ]
+        said += [f"worker_absent: {', '.join(idle)} contributed nothing"] if idle else []
+    return "; ".join(part for part in said if part)
 
 
 def _fail(view: RunView, code: str, workers: list[str]) -> list[Action]:

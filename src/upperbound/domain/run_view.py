@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from upperbound.domain.guardrails import GuardrailLimits, GuardrailState, Reading
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerExit, WorkerHealth, WorkerStatus, worker_health
@@ -28,6 +29,15 @@ class KillSignal(StrEnum):
     """Drain at once."""
     KILL = "KILL"
     """End, whatever is lost."""
+
+
+class LossPolicy(StrEnum):
+    """What the loss of a worker means for its run."""
+
+    FAIL = "fail"
+    """The run fails."""
+    CONTINUE = "continue"
+    """The run goes on with the workers that are left, and says so; losing the last one fails it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,16 @@ class WorkerView:
 
     False before the launch, after a take-over, and on other hosts.
     """
+    target_threads: int | None = None
+    """Threads it shall use, from the run's row; 0 for a worker that was taken out of the run, None when unknown."""
+    cpu_pct: float | None = None
+    """From its heartbeat; None when it cannot be read."""
+    memory_pct: float | None = None
+    """From its heartbeat; None when it cannot be read."""
+    heartbeats: int = 0
+    """How many it has sent."""
+    attempts: int = 0
+    """Operations it has reported, failed ones included."""
 
     @property
     def is_ready(self) -> bool:
@@ -98,7 +118,18 @@ class WorkerView:
         happened = self._loss(may_have_completed=may_have_completed)
         return f"{self.worker_id} {happened}; last said: {self.last_said}" if happened else None
 
+    @property
+    def is_retired(self) -> bool:
+        """Whether it was taken out of the run: it may end before the run does."""
+        return self.target_threads == 0
+
+    @property
+    def was_heard_from(self) -> bool:
+        """Whether it has ever sent a heartbeat."""
+        return self.status is not None
+
     def _loss(self, *, may_have_completed: bool) -> str | None:
+        may_have_completed = may_have_completed or self.is_retired
         if self.status is WorkerStatus.COMPLETED and may_have_completed:
             return None
         if self.status is WorkerStatus.FAILED and not self.exit_code:
@@ -148,6 +179,12 @@ class RunView:
     """Whether a second stop was asked for; looked at while STOPPING or CANCELLING, as a first one comes before."""
     processed: bool = False
     """Whether what the workers left is collected: logs sealed, results merged and written, enrichment over."""
+    on_worker_loss: LossPolicy = LossPolicy.FAIL
+    """What the loss of a worker means."""
+    guardrails: GuardrailLimits | None = None
+    """Limits on the workers' own machines; None when there are none."""
+    guardrail_state: GuardrailState = field(default_factory=GuardrailState)
+    """What the guardrails remember, from the run's row."""
 
     def __post_init__(self) -> None:
         if not self.workers:
@@ -157,6 +194,18 @@ class RunView:
         """Say of every worker that was lost how; see :meth:`WorkerView.loss`."""
         described = (worker.loss(may_have_completed=may_have_completed) for worker in self.workers)
         return [loss for loss in described if loss is not None]
+
+    def remaining(self, *, may_have_completed: bool) -> list[WorkerView]:
+        """Return the workers that are not lost; see :meth:`WorkerView.loss`."""
+        return [worker for worker in self.workers if worker.loss(may_have_completed=may_have_completed) is None]
+
+    def readings(self) -> list[Reading]:
+        """Return what the workers say of their machines: those that send load and are not lost."""
+        return [
+            Reading(worker.worker_id, worker.heartbeats, worker.cpu_pct, worker.memory_pct, worker.target_threads or 1)
+            for worker in self.remaining(may_have_completed=False)
+            if worker.status is WorkerStatus.RUNNING and not worker.is_retired
+        ]
 
 
 def _exit_text(exit_code: int) -> str:

@@ -5,9 +5,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from upperbound.clock import Clock
-from upperbound.domain.actions import Action, Cancel, Complete, Fail, KillWorkers, MarkRunning, Process, SetPhase, Stop
+from upperbound.domain.actions import (
+    Action,
+    Cancel,
+    Complete,
+    EndLost,
+    Fail,
+    KeepGuardrails,
+    KillWorkers,
+    MarkRunning,
+    Process,
+    SetPhase,
+    Stop,
+)
 from upperbound.domain.decide import decide, is_over
 from upperbound.domain.events import EventType
+from upperbound.domain.guardrails import GuardrailState, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus, next_status
 from upperbound.domain.run_view import KillSignal, RunView, WorkerView
@@ -30,7 +43,7 @@ BRISK_TICK_S = 0.1
 """Between two ticks while starting and draining, when a user waits for the next step."""
 LOOK_S = 0.02
 """How often a waiting loop looks at its processes and at what it was asked to do."""
-LEASE_S = 15.0
+LEASE_S = 10.0
 """How long the run is ours without another tick."""
 STORE_PATIENCE_S = 60.0
 """How long the store may be away before the loop gives up."""
@@ -61,9 +74,13 @@ class RunLoop:
         self._worker_ids = worker_ids(config)
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
+        guardrails = config.scenario.guardrails
+        self._guardrails = guardrails.limits() if guardrails else None
         self._signalled: KillSignal | None = None
         self._forced = False
         self._processed = False
+        self._noted: tuple[RunStatus, Phase] | None = None
+        """The status and phase that the log has last told of."""
         self._meter = RateMeter()
         self._rollup: Rollup | None = None
         self._hurried = False
@@ -119,6 +136,7 @@ class RunLoop:
                 hint=f"watch it with `upperbound runs show {self._run_id}`",
             )
         run = self._store.runs.get(self._run_id)
+        self._note(run)
         heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
         view = self._view(run, heartbeats)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
@@ -127,6 +145,23 @@ class RunLoop:
             if not self._apply(action, run):
                 break
         return is_over(view), run
+
+    def _note(self, run: RunRow) -> None:
+        """Log what has changed since the run was last read, whoever changed it."""
+        seen = (run.status, run.phase)
+        if seen == self._noted:
+            return
+        self._noted = seen
+        why = "; ".join(part for part in (run.completion_reason, run.cancellation_reason) if part)
+        failed = run.status is RunStatus.FAILED
+        log.log(
+            logging.ERROR if failed else logging.INFO,
+            "run %s is %s, phase %s%s",
+            self._run_id,
+            run.status.value,
+            run.phase.value,
+            f": {why}" if why else "",
+        )
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -137,13 +172,19 @@ class RunLoop:
             status_age_s=run.status_age_s,
             elapsed_s=run.elapsed_s,
             plan=self._plan,
-            workers=tuple(self._worker(worker_id, heartbeats.get(worker_id)) for worker_id in self._worker_ids),
+            workers=tuple(
+                self._worker(worker_id, heartbeats.get(worker_id), run.worker_targets.get(worker_id))
+                for worker_id in self._worker_ids
+            ),
+            on_worker_loss=self._config.scenario.on_worker_loss,
+            guardrails=self._guardrails,
+            guardrail_state=GuardrailState.from_json(run.guardrail_state),
             signalled=self._signalled,
             forced=self._forced,
             processed=self._processed,
         )
 
-    def _worker(self, worker_id: str, heartbeat: HeartbeatRow | None) -> WorkerView:
+    def _worker(self, worker_id: str, heartbeat: HeartbeatRow | None, target_threads: int | None) -> WorkerView:
         handle = self._handles.get(worker_id)
         exit_code = handle.poll() if handle else None
         said = heartbeat.last_error if heartbeat else None
@@ -157,6 +198,11 @@ class RunLoop:
             last_error=said or None,
             detail=heartbeat.detail if heartbeat else None,
             local=handle is not None,
+            target_threads=target_threads,
+            cpu_pct=heartbeat.cpu_pct if heartbeat else None,
+            memory_pct=heartbeat.memory_pct if heartbeat else None,
+            heartbeats=heartbeat.heartbeat_count if heartbeat else 0,
+            attempts=heartbeat.queries + heartbeat.errors if heartbeat else 0,
         )
 
     def _roll_up(self, view: RunView, heartbeats: Mapping[str, HeartbeatRow]) -> None:
@@ -173,10 +219,8 @@ class RunLoop:
         """Carry out one action; False when the run's status has changed since it was read."""
         store, run_id = self._store, self._run_id
         match action:
-            case MarkRunning():
-                if not store.runs.mark_running(run_id, self._plan.warmup_s):
-                    return False
-                store.events.append(run_id, EventType.START, {})
+            case MarkRunning(missing=missing):
+                return self._mark_running(missing)
             case SetPhase(phase=phase):
                 store.runs.set_phase(run_id, phase)
                 if phase is Phase.MEASUREMENT:
@@ -184,10 +228,11 @@ class RunLoop:
             case Stop(reason=reason) | Fail(reason=reason):
                 if not self._transition(run, next_status(run.status, action.event), completion_reason=reason):
                     return False
-                log.info("run %s ends its load: %s", run_id, reason)
+                level = logging.ERROR if isinstance(action, Fail) else logging.INFO
+                log.log(level, "run %s ends its load: %s", run_id, reason)
                 append_stop(store, run_id, reason=reason, initiated_by="orchestrator")
-            case Complete():
-                return self._transition(run, next_status(run.status, action.event))
+            case Complete(reason=reason):
+                return self._transition(run, next_status(run.status, action.event), completion_reason=reason or None)
             case Cancel(reason=reason):
                 said = "; ".join(part for part in (run.cancellation_reason, reason) if part)
                 return self._transition(run, next_status(run.status, action.event), cancellation_reason=said or None)
@@ -195,7 +240,38 @@ class RunLoop:
                 self._kill(signal)
             case Process():
                 self._process(run)
+            case EndLost() | KeepGuardrails() | WarnWorker() | ScaleDown():
+                self._guard(action)
         return True
+
+    def _mark_running(self, missing: tuple[str, ...]) -> bool:
+        """Start the run's clock and tell the workers, unless the run is STARTING no more."""
+        if not self._store.runs.mark_running(self._run_id, self._plan.warmup_s):
+            return False
+        if missing:
+            log.warning("run %s starts without %s", self._run_id, " | ".join(missing))
+        self._store.events.append(self._run_id, EventType.START, {"missing": list(missing)} if missing else {})
+        return True
+
+    def _guard(self, action: EndLost | KeepGuardrails | WarnWorker | ScaleDown) -> None:
+        """Carry out what keeps a run going in spite of trouble with a worker; the run's status stays as it is."""
+        store, run_id = self._store, self._run_id
+        match action:
+            case EndLost(worker_ids=lost):
+                for worker_id in lost:
+                    log.warning("%s went silent; its process is ended and run %s goes on without it", worker_id, run_id)
+                    self._handles[worker_id].kill()
+            case KeepGuardrails(state=state, targets=targets):
+                store.runs.set_guardrails(run_id, state.to_json(), targets)
+            case WarnWorker(worker_id=worker_id, reason=reason):
+                log.warning("%s is over a guardrail: %s", worker_id, reason)
+                data = {"worker_id": worker_id, "reason": reason}
+                store.events.append(run_id, EventType.GUARDRAIL_WARNING, data, scope="WORKER")
+            case ScaleDown(worker_id=worker_id, previous=previous, new=new, detail=detail):
+                log.warning("%s goes from %d to %d threads: %s", worker_id, previous, new, detail)
+                change = {"worker_id": worker_id, "previous": previous, "new": new}
+                said = {"reason": "guardrail", "detail": detail}
+                store.events.append(run_id, EventType.SCALE_DOWN, {**change, **said}, scope="WORKER")
 
     def _transition(
         self,
@@ -245,6 +321,14 @@ class RunLoop:
             ),
         )
         self._processed = True
+        log.info(
+            "processed: %d operations and %d failed, %s rows in the query log",
+            figures.operations,
+            figures.failed,
+            collected.query_log["rows"],
+        )
+        if problem := collected.query_log.get("problem"):
+            log.warning("something of the query log is missing: %s", problem)
 
     # Waiting ----------------------------------------------------------------------------------------------------
 

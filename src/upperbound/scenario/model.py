@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
+from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import check_url
 from upperbound.scenario.fields import CROSS_CHECK, THREADS_MAX, Number, ScenarioModel, Weight, Whole, worded_error
@@ -51,12 +53,18 @@ def _check_target_url(value: Any) -> Any:
     return value
 
 
+def _no_guardrails_when_empty(value: Any) -> Any:
+    """Take an empty block for none: limits that nobody wrote down must not end a run."""
+    return None if value == {} else value
+
+
 Name = Annotated[str, BeforeValidator(_check_name), Field(max_length=200)]
 Table = Annotated[str, BeforeValidator(_check_table)]
 TargetUrl = Annotated[str, BeforeValidator(_check_target_url)]
 Threads = Annotated[Whole, Field(ge=1, le=THREADS_MAX)]
 Milliseconds = Annotated[Number, Field(gt=0)]
 Percent = Annotated[Number, Field(ge=0, le=100)]
+LimitPercent = Annotated[Number, Field(gt=0, le=100)]
 
 
 class PostgresTarget(ScenarioModel):
@@ -157,7 +165,29 @@ Scaling = Annotated[AutoScaling | FixedScaling, Field(discriminator="mode")]
 
 
 class Guardrails(ScenarioModel):
-    """Limits on the workers' own machines; there are none to set in this version."""
+    """Limits on the workers' own machines, so that a starved load generator is not taken for a slow database.
+
+    A scenario without this block, or with an empty one, has none. One key is enough to set them: the others then have
+    their defaults. CPU and memory are shares of what the worker may use: its container's where that has a limit, else
+    its host's.
+    """
+
+    max_cpu_percent: LimitPercent = 80.0
+    """Highest use of CPU, in percent."""
+    max_memory_percent: LimitPercent = 85.0
+    """Highest use of memory, in percent."""
+    mode: GuardrailMode = GuardrailMode.SOFT
+    """``soft`` lowers the load of workers that are over; ``hard`` fails the run at the first reading over a limit."""
+    back_off_percent: LimitPercent = 20.0
+    """Share of its threads that is taken from a worker that stays over; at least one, and the last one is left."""
+    patience_intervals: Annotated[Whole, Field(ge=1, le=3_600)] = 3
+    """How many readings in a row, one a second, must be over before anything is changed, or under for the way back."""
+    fail_threshold: FailThreshold = FailThreshold.ALL
+    """How many of the running workers, over for the patience, fail a run in ``soft`` mode."""
+
+    def limits(self) -> GuardrailLimits:
+        """Return these limits as the domain knows them."""
+        return GuardrailLimits(**self.model_dump())
 
 
 class OperationSlo(ScenarioModel):
@@ -241,8 +271,12 @@ class Scenario(ScenarioModel):
     """How much load, and for how long."""
     scaling: Scaling = AutoScaling()
     """How the threads are spread over worker processes."""
-    guardrails: Guardrails = Guardrails()
-    """Limits on the workers' own machines."""
+    guardrails: Annotated[Guardrails | None, BeforeValidator(_no_guardrails_when_empty)] = None
+    """Limits on the workers' own machines; none when left out or empty."""
+    on_worker_loss: LossPolicy = LossPolicy.FAIL
+    """``fail`` ends the run when a worker is lost; with ``continue`` the others go on, the lost one's threads are not
+    moved to them, and the result says what was lost. ``continue`` also starts without workers that are not ready in
+    time; they join later."""
     workload: Workload
     """The mix of operations."""
     slo: RunSlo | None = None

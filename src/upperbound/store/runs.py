@@ -247,6 +247,28 @@ class RunRepository:
         if not self._database.write(statement):
             raise _not_found(run_id)
 
+    def set_targets(self, run_id: str, targets: Mapping[str, int]) -> None:
+        """Set the threads of some workers, by worker id, and leave those of the others. Raises :class:`RunNotFound`."""
+        self._set_targets(run_id, targets, {})
+
+    def set_guardrails(self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int]) -> None:
+        """Write what the guardrails remember together with the targets they have changed, or neither.
+
+        Raises :class:`RunNotFound`.
+        """
+        self._set_targets(run_id, targets, {"guardrail_state": dict(state)})
+
+    def _set_targets(self, run_id: str, targets: Mapping[str, int], changes: Mapping[str, Any]) -> None:
+        runs = run_status.c
+        with self._database.transaction() as connection:
+            one_run = sa.select(runs.worker_targets).where(runs.run_id == run_id).with_for_update()
+            row = connection.execute(one_run).first()
+            if row is None:
+                raise _not_found(run_id)
+            merged = {**(row.worker_targets or {}), **targets}
+            values = {**changes, "worker_targets": merged, "updated_at": self._now}
+            connection.execute(sa.update(run_status).where(runs.run_id == run_id).values(values))
+
     def acquire_lease(self, run_id: str, owner: str, ttl_s: float) -> bool:
         """Become the one controller that acts on the run for ``ttl_s`` seconds, and say whether that succeeded.
 

@@ -225,3 +225,29 @@ def test_phase_and_rollup_are_written_as_given(clocked_store: Store, clock: "Set
     assert (run.total_ops, run.error_count, run.current_qps) == (5_000_000_000, 17, 1234.5)
     assert run.updated_at == clock.moment
     assert run.now == clock.moment
+
+
+def test_targets_change_for_the_workers_that_are_named(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 8, "worker-1": 8}))
+    store.runs.set_targets("run-1", {"worker-1": 5})
+    assert store.runs.get("run-1").worker_targets == {"worker-0": 8, "worker-1": 5}
+    with pytest.raises(RunNotFound):
+        store.runs.set_targets("run-2", {"worker-1": 5})
+
+
+def test_targets_set_side_by_side_are_all_kept(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={}))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: store.runs.set_targets("run-1", {f"worker-{n}": n}), range(8)))
+    assert store.runs.get("run-1").worker_targets == {f"worker-{n}": n for n in range(8)}
+
+
+def test_what_guardrails_remember_is_written_with_the_targets_they_change(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 8, "worker-1": 8}))
+    state = {"state": "critical", "workers": {"worker-0": {"over_for": 3}}}
+    store.runs.set_guardrails("run-1", state, {"worker-0": 6})
+    run = store.runs.get("run-1")
+    assert (run.guardrail_state, run.worker_targets) == (state, {"worker-0": 6, "worker-1": 8})
+    store.runs.set_guardrails("run-1", {"state": "normal"}, {})
+    run = store.runs.get("run-1")
+    assert (run.guardrail_state, run.worker_targets) == ({"state": "normal"}, {"worker-0": 6, "worker-1": 8})

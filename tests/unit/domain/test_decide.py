@@ -11,19 +11,25 @@ from upperbound.domain.decide import (
     Action,
     Cancel,
     Complete,
+    EndLost,
     Fail,
+    KeepGuardrails,
     KillSignal,
     KillWorkers,
     Limits,
+    LossPolicy,
     MarkRunning,
     Process,
     RunView,
+    ScaleDown,
     SetPhase,
     Stop,
+    WarnWorker,
     WorkerView,
     decide,
     is_over,
 )
+from upperbound.domain.guardrails import GuardrailLimits, GuardrailMode, GuardrailState
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import TERMINAL, RunStatus, next_status
 from upperbound.domain.worker_state import WorkerStatus
@@ -333,6 +339,154 @@ class TestAfterTheEnd:
         assert not is_over(view(status, worker(0, exit_code=0), phase=Phase.COMPLETED))
 
 
+CONTINUE = LossPolicy.CONTINUE
+
+
+def lenient(status: RunStatus, *workers: WorkerView, **changes: Any) -> RunView:
+    """Return a run that goes on without workers it has lost."""
+    return view(status, *workers, on_worker_loss=CONTINUE, **changes)
+
+
+class TestGoingOnWithoutWorkers:
+    def test_a_run_goes_on_with_the_workers_that_are_left(self) -> None:
+        assert decide(lenient(RunStatus.RUNNING, worker(0), worker(1, exit_code=-9))) == []
+
+    def test_losing_the_last_one_fails_it(self) -> None:
+        actions = decide(lenient(RunStatus.RUNNING, worker(0, exit_code=4), worker(1, exit_code=-9)))
+        assert reason(actions).startswith("worker_failure: worker-0 exited with code 4")
+
+    def test_a_worker_that_was_never_heard_from_is_none_to_rely_on(self) -> None:
+        late, lost = worker(0, None), worker(1, exit_code=-9)
+        assert "worker-1" in reason(decide(lenient(RunStatus.RUNNING, late, lost)))
+        assert decide(lenient(RunStatus.RUNNING, worker(0, WorkerStatus.CONNECTING), lost)) == []
+
+    def test_a_silent_process_is_ended_until_it_is_gone_so_that_it_cannot_come_back(self) -> None:
+        silent = worker(1, heartbeat_age_s=60.0)
+        assert decide(lenient(RunStatus.RUNNING, worker(0), silent)) == [EndLost(("worker-1",))]
+        assert decide(lenient(RunStatus.RUNNING, worker(0), replace(silent, exit_code=-9))) == []
+        assert decide(lenient(RunStatus.RUNNING, worker(0), replace(silent, local=False))) == []
+
+    def test_the_planned_end_comes_as_if_nothing_had_happened(self) -> None:
+        over = lenient(RunStatus.RUNNING, worker(0), worker(1, exit_code=-9), elapsed_s=25.0)
+        assert decide(over) == [Stop("duration_over", RunStatus.STOPPING), SetPhase(Phase.COOLDOWN)]
+
+    def test_the_run_completes_and_says_what_it_has_lost(self) -> None:
+        done, lost = worker(0, WorkerStatus.COMPLETED, exit_code=0, attempts=9), worker(1, exit_code=-9, attempts=5)
+        end = draining(RunStatus.STOPPING, done, lost, on_worker_loss=CONTINUE)
+        assert decide(end) == [SetPhase(Phase.PROCESSING), Process()]
+        assert decide(replace(end, phase=Phase.PROCESSING, processed=True)) == [
+            Complete("worker_loss: 1 of 2 workers: worker-1 was killed by signal SIGKILL; last said: nothing"),
+            SetPhase(Phase.COMPLETED),
+        ]
+
+    def test_a_worker_that_came_too_late_to_do_anything_is_named(self) -> None:
+        done, idle = (worker(n, WorkerStatus.COMPLETED, exit_code=0, attempts=9 - 9 * n) for n in range(2))
+        end = draining(RunStatus.STOPPING, done, idle, on_worker_loss=CONTINUE, processed=True)
+        assert decide(end)[0] == Complete("worker_absent: worker-1 contributed nothing")
+
+    def test_losing_the_last_worker_while_stopping_fails_the_run(self) -> None:
+        lost = [worker(n, WorkerStatus.DRAINING, exit_code=-9) for n in range(2)]
+        assert reason(decide(draining(RunStatus.STOPPING, *lost, on_worker_loss=CONTINUE))).startswith("worker_failure")
+
+    def test_a_drain_we_had_to_kill_is_still_no_completion(self) -> None:
+        done, killed = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, WorkerStatus.DRAINING, exit_code=-9)
+        end = draining(
+            RunStatus.STOPPING, done, killed, on_worker_loss=CONTINUE, signalled=KillSignal.KILL, processed=True
+        )
+        assert Cancel(forced=True, reason="worker-1 was killed by signal SIGKILL; last said: nothing") in decide(end)
+
+    def test_a_silent_process_does_not_hold_up_the_drain(self) -> None:
+        done, silent = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, heartbeat_age_s=70.0)
+        assert decide(draining(RunStatus.STOPPING, done, silent, on_worker_loss=CONTINUE)) == [EndLost(("worker-1",))]
+
+    def test_it_starts_without_a_worker_that_is_lost_before_it_was_ready(self) -> None:
+        view_ = replace(starting(worker(0, WorkerStatus.READY), worker(1, None, exit_code=4)), on_worker_loss=CONTINUE)
+        (start,) = decide(view_)
+        assert isinstance(start, MarkRunning)
+        assert start.missing == ("worker-1 exited with code 4 (fatal workload error); last said: nothing",)
+
+    def test_it_waits_for_a_late_worker_until_the_timeout_and_then_starts_without_it(self) -> None:
+        late = worker(1, WorkerStatus.CONNECTING, detail="3 of 8 connections open")
+        waiting = replace(starting(worker(0, WorkerStatus.READY), late, waited_s=59.9), on_worker_loss=CONTINUE)
+        assert decide(waiting) == []
+        assert decide(replace(waiting, status_age_s=60.0)) == [
+            MarkRunning(missing=("worker-1 is CONNECTING; last said: 3 of 8 connections open",))
+        ]
+
+    def test_it_does_not_start_without_any_ready_worker(self) -> None:
+        nobody = replace(starting(worker(0, WorkerStatus.CONNECTING), worker(1, None), waited_s=60.0))
+        assert reason(decide(replace(nobody, on_worker_loss=CONTINUE))).startswith("start_timeout: 2 of 2")
+
+    def test_a_start_that_has_lost_every_worker_fails(self) -> None:
+        lost = starting(worker(0, None, exit_code=1), worker(1, None, exit_code=1))
+        assert reason(decide(replace(lost, on_worker_loss=CONTINUE))).startswith("worker_failure: worker-0")
+
+
+class TestWorkersTakenOut:
+    def test_a_worker_that_was_taken_out_may_end_before_the_run(self) -> None:
+        out = worker(1, WorkerStatus.COMPLETED, exit_code=0, target_threads=0)
+        assert decide(view(RunStatus.RUNNING, worker(0, target_threads=4), out)) == []
+
+    def test_it_must_not_crash_though(self) -> None:
+        out = worker(1, exit_code=-11, target_threads=0)
+        assert "SIGSEGV" in reason(decide(view(RunStatus.RUNNING, worker(0, target_threads=4), out)))
+
+
+def guarded(*cpu_pct: float, heartbeats: int = 1, **changes: Any) -> RunView:
+    workers = [
+        worker(n, cpu_pct=cpu, memory_pct=20.0, target_threads=10, heartbeats=heartbeats)
+        for n, cpu in enumerate(cpu_pct)
+    ]
+    return view(RunStatus.RUNNING, *workers, **{"guardrails": GuardrailLimits(patience_intervals=1), **changes})
+
+
+class TestGuardrails:
+    def test_a_run_without_guardrails_is_left_alone_however_its_workers_fare(self) -> None:
+        assert decide(guarded(100.0, 100.0, guardrails=None)) == []
+
+    def test_nothing_is_written_while_all_is_well(self) -> None:
+        assert decide(guarded(10.0, 20.0)) == []
+
+    def test_what_is_remembered_is_written_with_the_targets_before_the_events(self) -> None:
+        keep, warn, lower = decide(guarded(95.0, 20.0))
+        assert isinstance(keep, KeepGuardrails)
+        assert keep.targets == {"worker-0": 8}
+        assert keep.state.records[0].at_s == 10.0
+        assert warn == WarnWorker("worker-0", "CPU 95 % (limit 80 %)")
+        assert lower == ScaleDown("worker-0", 10, 8, "CPU 95 % (limit 80 %) for 1 interval")
+        assert decide(guarded(95.0, 20.0, guardrail_state=keep.state)) == [], "the same readings again"
+
+    def test_the_phase_goes_on_beside_it(self) -> None:
+        assert decide(guarded(95.0, 20.0, phase=Phase.WARMUP))[-1] == SetPhase(Phase.MEASUREMENT)
+
+    def test_all_over_fails_the_run_and_only_that(self) -> None:
+        keep, failure, kill = decide(guarded(95.0, 96.0, phase=Phase.WARMUP))
+        assert isinstance(keep, KeepGuardrails)
+        assert failure == Fail(
+            "RESOURCE_EXHAUSTION: 2 of 2 workers over for 1 interval: "
+            "worker-0 CPU 95 % (limit 80 %) | worker-1 CPU 96 % (limit 80 %)"
+        )
+        assert kill == TERM
+
+    def test_hard_mode_fails_for_one(self) -> None:
+        hard = GuardrailLimits(mode=GuardrailMode.HARD)
+        assert "1 of 2 workers over" in reason(decide(guarded(95.0, 20.0, guardrails=hard)))
+
+    def test_workers_that_do_not_send_load_or_are_lost_do_not_count(self) -> None:
+        over = guarded(95.0)
+        for other in (worker(1, WorkerStatus.CONNECTING), worker(1, exit_code=-9), worker(1, target_threads=0)):
+            both = replace(over, workers=(*over.workers, other), on_worker_loss=CONTINUE)
+            assert "1 of 1 worker over" in reason(decide(both))
+
+    def test_at_the_planned_end_nothing_is_lowered_any_more(self) -> None:
+        assert decide(guarded(95.0, 96.0, elapsed_s=25.0))[0] == Stop("duration_over", RunStatus.STOPPING)
+
+    def test_a_run_that_was_lowered_says_so_when_it_completes(self) -> None:
+        done = worker(0, WorkerStatus.COMPLETED, exit_code=0)
+        end = draining(RunStatus.STOPPING, done, processed=True, guardrail_state=GuardrailState(threads_taken=2))
+        assert decide(end)[0] == Complete("SOFT_GUARDRAIL_DEGRADED: 2 threads taken back")
+
+
 WORKERS = st.builds(
     WorkerView,
     worker_id=st.sampled_from(["worker-0", "worker-1"]),
@@ -341,6 +495,9 @@ WORKERS = st.builds(
     exit_code=st.none() | st.integers(-70, 255),
     last_error=st.none() | st.just("oops"),
     local=st.booleans(),
+    target_threads=st.none() | st.integers(0, 9),
+    cpu_pct=st.none() | st.floats(0, 100),
+    heartbeats=st.integers(0, 5),
 )
 VIEWS = st.builds(
     RunView,
@@ -353,6 +510,8 @@ VIEWS = st.builds(
     signalled=st.none() | st.sampled_from(KillSignal),
     forced=st.booleans(),
     processed=st.booleans(),
+    on_worker_loss=st.sampled_from(LossPolicy),
+    guardrails=st.none() | st.builds(GuardrailLimits, mode=st.sampled_from(GuardrailMode)),
 )
 
 

@@ -11,9 +11,12 @@ from upperbound.domain.decide import (
     Action,
     Cancel,
     Complete,
+    EndLost,
     Fail,
+    KeepGuardrails,
     KillSignal,
     KillWorkers,
+    LossPolicy,
     MarkRunning,
     Process,
     RunView,
@@ -23,6 +26,7 @@ from upperbound.domain.decide import (
     decide,
     is_over,
 )
+from upperbound.domain.guardrails import GuardrailLimits, GuardrailState
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunEvent, RunStatus, next_status
 from upperbound.domain.worker_state import WorkerStatus
@@ -43,6 +47,9 @@ class SimulatedWorker:
     """Second of the simulation at which it is killed from outside."""
     ignores_term: bool = False
     status: WorkerStatus = WorkerStatus.STARTING
+    silent_from_s: int | None = None
+    """Second at which it stops to send heartbeats, though its process lives on."""
+    cpu_pct: float = 50.0
     exit_code: int | None = None
     age_s: int = 0
     stopped_for_s: int | None = None
@@ -70,7 +77,19 @@ class SimulatedWorker:
             self.exit_code = -9 if signal is KillSignal.KILL else -15
 
     def seen(self) -> WorkerView:
-        return WorkerView(self.worker_id, self.status, 0.0, self.exit_code, None)
+        age_s = 0 if self.silent_from_s is None else max(0, self.age_s - self.silent_from_s)
+        return WorkerView(
+            self.worker_id,
+            self.status,
+            float(age_s),
+            self.exit_code,
+            None,
+            target_threads=4,
+            cpu_pct=self.cpu_pct,
+            memory_pct=10.0,
+            heartbeats=self.age_s,
+            attempts=int(self.status is WorkerStatus.COMPLETED),
+        )
 
 
 @dataclass
@@ -85,6 +104,9 @@ class SimulatedRun:
     signalled: KillSignal | None = None
     forced: bool = False
     processed: bool = False
+    on_worker_loss: LossPolicy = LossPolicy.FAIL
+    guardrails: GuardrailLimits | None = None
+    guardrail_state: GuardrailState = field(default_factory=GuardrailState)
     reason: str = ""
     statuses: list[RunStatus] = field(default_factory=lambda: [RunStatus.STARTING])
     phases: list[Phase] = field(default_factory=lambda: [Phase.PREPARING])
@@ -100,6 +122,9 @@ class SimulatedRun:
             signalled=self.signalled,
             forced=self.forced,
             processed=self.processed,
+            on_worker_loss=self.on_worker_loss,
+            guardrails=self.guardrails,
+            guardrail_state=self.guardrail_state,
         )
 
     def drive(self, *, stop_at_s: int | None = None, force_at_s: int | None = None) -> "SimulatedRun":
@@ -127,7 +152,7 @@ class SimulatedRun:
 
     def carry_out(self, action: Action) -> None:
         match action:
-            case MarkRunning():
+            case MarkRunning(_):
                 self.happen(action.event)
                 self.elapsed_s = 0
                 self.enter(PLAN.first_phase)
@@ -136,8 +161,15 @@ class SimulatedRun:
             case Stop(reason, _) | Fail(reason) | Cancel(_, reason):
                 self.reason = reason
                 self.happen(action.event)
-            case Complete():
+            case Complete(reason):
+                self.reason = reason
                 self.happen(action.event)
+            case EndLost(worker_ids):
+                for worker in self.workers:
+                    if worker.worker_id in worker_ids:
+                        worker.receive(KillSignal.KILL)
+            case KeepGuardrails(state, _):
+                self.guardrail_state = GuardrailState.from_json(state.to_json())
             case Process():
                 self.processed = True
             case KillWorkers(signal):
@@ -196,6 +228,45 @@ def test_a_second_stop_ends_the_run_within_the_next_tick() -> None:
     assert run.workers[1].age_s <= 11
 
 
+def test_with_continue_a_killed_worker_is_named_in_the_reason_of_a_run_that_completes() -> None:
+    run = SimulatedRun(crew(dies_at_s=8), on_worker_loss=LossPolicy.CONTINUE).drive()
+    assert run.statuses == [RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.COMPLETED]
+    assert run.reason == ("worker_loss: 1 of 2 workers: worker-1 was killed by signal SIGKILL; last said: nothing")
+
+
+def test_with_continue_the_loss_of_the_last_worker_fails_the_run() -> None:
+    crew = [SimulatedWorker("worker-0", dies_at_s=6), SimulatedWorker("worker-1", dies_at_s=8)]
+    run = SimulatedRun(crew, on_worker_loss=LossPolicy.CONTINUE).drive()
+    assert run.statuses == [RunStatus.STARTING, RunStatus.RUNNING, RunStatus.FAILED]
+    assert "worker-0" in run.reason
+    assert "worker-1" in run.reason
+
+
+def test_with_continue_a_late_worker_joins_a_run_that_started_without_it() -> None:
+    run = SimulatedRun(crew(ready_after_s=65), on_worker_loss=LossPolicy.CONTINUE).drive()
+    assert run.statuses == [RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.COMPLETED]
+    assert [worker.exit_code for worker in run.workers] == [0, 0]
+
+
+def test_with_continue_a_silent_worker_is_ended_and_does_not_hold_up_the_drain() -> None:
+    long_plan = SimulatedRun(crew(silent_from_s=0, ready_after_s=1), on_worker_loss=LossPolicy.CONTINUE)
+    long_plan.workers[0].ready_after_s = 55
+    run = long_plan.drive()
+    assert run.status is RunStatus.COMPLETED
+    assert run.workers[1].exit_code == -9
+    assert "worker-1 was" in run.reason
+
+
+def test_a_run_whose_workers_all_starve_fails_and_one_whose_single_worker_starves_among_others_is_degraded() -> None:
+    starving = [SimulatedWorker("worker-0", cpu_pct=95.0), SimulatedWorker("worker-1", cpu_pct=95.0)]
+    run = SimulatedRun(starving, guardrails=GuardrailLimits()).drive()
+    assert run.status is RunStatus.FAILED
+    assert run.reason.startswith("RESOURCE_EXHAUSTION: 2 of 2 workers over for 3 intervals: worker-0 CPU 95 %")
+    run = SimulatedRun(crew(cpu_pct=95.0), guardrails=GuardrailLimits()).drive()
+    assert run.status is RunStatus.COMPLETED
+    assert run.reason.startswith("SOFT_GUARDRAIL_DEGRADED")
+
+
 @given(
     st.lists(
         st.builds(
@@ -205,23 +276,36 @@ def test_a_second_stop_ends_the_run_within_the_next_tick() -> None:
             drains_in_s=st.sampled_from([0, 1, 5, 30, 10_000]),
             dies_at_s=st.none() | st.integers(0, 100),
             ignores_term=st.booleans(),
+            silent_from_s=st.none() | st.integers(0, 100),
+            cpu_pct=st.sampled_from([50.0, 90.0]),
         ),
         min_size=1,
         max_size=3,
     ),
     st.none() | st.integers(0, 100),
     st.none() | st.integers(0, 100),
+    st.sampled_from(LossPolicy),
+    st.none() | st.just(GuardrailLimits()),
 )
 def test_every_run_ends_with_no_process_left_and_its_results_collected(
-    workers: list[SimulatedWorker], stop_at_s: int | None, force_at_s: int | None
+    workers: list[SimulatedWorker],
+    stop_at_s: int | None,
+    force_at_s: int | None,
+    policy: LossPolicy,
+    guardrails: GuardrailLimits | None,
 ) -> None:
     if stop_at_s is None or (force_at_s is not None and force_at_s < stop_at_s):
         force_at_s = None
-    run = SimulatedRun(workers).drive(stop_at_s=stop_at_s, force_at_s=force_at_s)
+    workers = [replace(worker, worker_id=f"worker-{number}") for number, worker in enumerate(workers)]
+    run = SimulatedRun(workers, on_worker_loss=policy, guardrails=guardrails)
+    run.drive(stop_at_s=stop_at_s, force_at_s=force_at_s)
     assert all(worker.exit_code is not None for worker in run.workers)
     assert run.processed
     assert run.phase is Phase.COMPLETED
-    assert run.status is not RunStatus.COMPLETED or all(worker.exit_code == 0 for worker in run.workers)
+    enough = all if policy is LossPolicy.FAIL else any
+    assert run.status is not RunStatus.COMPLETED or enough(worker.exit_code == 0 for worker in run.workers)
+    if run.status is RunStatus.COMPLETED:
+        assert all(worker.exit_code == 0 or f"{worker.worker_id} was killed" in run.reason for worker in run.workers)
     assert run.status is not RunStatus.FAILED or run.reason
 
 

@@ -7,6 +7,8 @@ import pytest
 from pydantic import ValidationError
 from tests.unit.scenario.samples import VALID, changed, load
 
+from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
+from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.loader import load_scenario
 from upperbound.scenario.model import (
     ConcurrencyLoad,
@@ -114,3 +116,23 @@ def test_a_run_configuration_survives_the_store() -> None:
 def test_the_sample_is_what_the_tests_take_it_for() -> None:
     assert changed({}) == VALID
     assert load({}).warnings == ()
+
+
+def test_a_scenario_has_guardrails_only_when_it_sets_one() -> None:
+    without = Scenario.model_validate({key: value for key, value in VALID.items() if key != "guardrails"})
+    assert without.guardrails is None
+    assert load({"guardrails": {}}).scenario.guardrails is None
+    assert load({"guardrails": None}).scenario.guardrails is None
+    assert load_scenario("demo").scenario.guardrails is None
+
+
+def test_one_guardrail_sets_the_others_to_their_defaults_and_they_survive_json() -> None:
+    scenario = load({"guardrails": {"max_cpu_percent": 90}}).scenario
+    assert scenario.guardrails is not None
+    assert scenario.guardrails.limits() == GuardrailLimits(90.0, 85.0, GuardrailMode.SOFT, 20.0, 3, FailThreshold.ALL)
+    assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+
+
+def test_the_loss_of_a_worker_fails_the_run_unless_the_scenario_says_otherwise() -> None:
+    assert load({}).scenario.on_worker_loss is LossPolicy.FAIL
+    assert load({"on_worker_loss": "continue"}).scenario.on_worker_loss is LossPolicy.CONTINUE
