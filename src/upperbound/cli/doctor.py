@@ -1,0 +1,99 @@
+"""``upperbound doctor``: whether a run can start here, and what would spoil its figures."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upperbound.cli.exit_codes import ExitCode
+from upperbound.cli.options import AsJson, Store
+
+if TYPE_CHECKING:
+    from upperbound.cli.settings import Settings
+    from upperbound.orchestrator.diagnosis.diagnose import Diagnosis, DiagnosisRequest
+
+
+def doctor(
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SCENARIO|URL]",
+            help="A scenario, or postgresql://USER@HOST/DATABASE, to check as well.",
+            show_default=False,
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the scenario. May be repeated."),
+    ] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check everything that a run needs.
+
+    This machine, the store, and the scenario with its database or a database alone. Every check is made, also after one
+    that failed, and nothing is changed. Exits with 0 when a run can start, warnings aside, with 2 when there is
+    something to fix, and with 3 when the database or the store cannot be reached.
+    """
+    from upperbound.cli.output import print_result
+    from upperbound.cli.settings import load_settings
+    from upperbound.clock import SystemClock
+    from upperbound.domain.diagnosis import Verdict, verdict
+    from upperbound.orchestrator.diagnosis.diagnose import diagnose
+    from upperbound.report.diagnosis import diagnosis as table
+
+    settings = load_settings(store=store)
+    found = diagnose(_request(subject, overrides or [], settings), SystemClock())
+    codes = {Verdict.OK: ExitCode.OK, Verdict.FIX: ExitCode.USAGE, Verdict.UNREACHABLE: ExitCode.UNREACHABLE}
+    code = codes[verdict(found.checks)]
+    if as_json:
+        typer.echo(_json(found, code))
+    else:
+        print_result(table(found.checks))
+    raise typer.Exit(code)
+
+
+def _request(subject: str | None, overrides: list[str], settings: "Settings") -> "DiagnosisRequest":
+    """Return what to check.
+
+    Raises:
+        ConfigurationError: the subject is a URL of another kind, or values were given and no scenario.
+    """
+    from pydantic import SecretStr
+
+    from upperbound.errors import ConfigurationError, ScenarioError
+    from upperbound.orchestrator.diagnosis.diagnose import DiagnosisRequest
+    from upperbound.scenario.connection_url import check_url, split_password
+    from upperbound.scenario.loader import load_scenario
+
+    is_url = subject is not None and "://" in subject
+    if overrides and (subject is None or is_url):
+        raise ConfigurationError("--set changes a scenario, and none was named")
+    if subject is None:
+        return DiagnosisRequest(settings.store_url, settings.home)
+    if is_url:
+        given = split_password(subject)
+        if fault := check_url(given.url):
+            raise ConfigurationError(f"the target's URL {fault.message}", hint=fault.hint)
+        password = SecretStr(given.password) if given.password else None
+        return DiagnosisRequest(settings.store_url, settings.home, target_url=given.url, password=password)
+    try:
+        loaded = load_scenario(subject, overrides)
+    except ScenarioError as error:
+        return DiagnosisRequest(settings.store_url, settings.home, scenario=error)
+    return DiagnosisRequest(settings.store_url, settings.home, scenario=loaded)
+
+
+def _json(found: "Diagnosis", code: ExitCode) -> str:
+    import dataclasses
+    import json
+
+    from upperbound.domain.diagnosis import verdict
+
+    capabilities = found.capabilities.model_dump(mode="json") if found.capabilities else None
+    document = {
+        "verdict": verdict(found.checks).value,
+        "exit_code": int(code),
+        "checks": [dataclasses.asdict(check) for check in found.checks],
+        "capabilities": capabilities,
+    }
+    return json.dumps(document, indent=2)

@@ -1,0 +1,100 @@
+"""All checks together."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from upperbound.clock import Clock
+from upperbound.domain.allocation import WorkerPlan
+from upperbound.domain.diagnosis import Check, CheckArea, CheckList
+from upperbound.errors import ScenarioError
+from upperbound.orchestrator.diagnosis.host import check_embedded, check_host
+from upperbound.orchestrator.diagnosis.store import check_store_at
+from upperbound.orchestrator.diagnosis.target import REACHABLE, TargetDiagnosis, check_target
+from upperbound.orchestrator.host_facts import host_facts, plan_on_host
+from upperbound.scenario.connection_url import mask_credentials
+from upperbound.scenario.loader import LoadedScenario
+from upperbound.scenario.model import PostgresTarget
+from upperbound.targets.capabilities import PostgresCapabilities
+from upperbound.targets.postgres import ConnInfo
+
+
+@dataclass(frozen=True)
+class DiagnosisRequest:
+    """What is to be checked."""
+
+    store_url: str
+    home: Path
+    scenario: LoadedScenario | ScenarioError | None = None
+    """The scenario, or why it cannot be read; None to check no scenario."""
+    target_url: str | None = None
+    """A server to check without a scenario; free of a password."""
+    password: SecretStr | None = None
+    """Of :attr:`target_url`; None leaves it to libpq."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Every check, by area."""
+
+    checks: tuple[Check, ...]
+    capabilities: PostgresCapabilities | None
+    """Of the target; None when it was not asked or did not answer."""
+
+
+def diagnose(request: DiagnosisRequest, clock: Clock) -> Diagnosis:
+    """Make every check that can be made, whatever the others find; nothing is changed anywhere.
+
+    The workers' connections are not opened, so this takes a few seconds at most on servers that answer.
+    """
+    facts = host_facts()
+    loaded = request.scenario if isinstance(request.scenario, LoadedScenario) else None
+    scenario = loaded.scenario if loaded else None
+    plan = plan_on_host(scenario, facts) if scenario else None
+    # The target comes first: how fast it can answer tells how large the query log can grow.
+    target = _target(request, clock, loaded, plan)
+    checks = [
+        *check_host(facts, request.home, scenario, plan, target.latency_floor_s),
+        *check_store_at(request.store_url, clock),
+        *_scenario(request.scenario),
+        *target.checks,
+    ]
+    return Diagnosis(tuple(map(_masked, checks)), target.capabilities)
+
+
+def _scenario(scenario: LoadedScenario | ScenarioError | None) -> list[Check]:
+    checks = CheckList(CheckArea.SCENARIO)
+    if isinstance(scenario, ScenarioError):
+        found = [str(replace(problem, hint="")) for problem in scenario.problems]
+        hints = dict.fromkeys(problem.hint for problem in scenario.problems if problem.hint)
+        checks.fail("valid", "\n".join([scenario.message, *found]), "\n".join([*hints] or [scenario.hint]))
+    elif scenario is not None:
+        name = scenario.scenario.name
+        if scenario.warnings:
+            checks.warn("valid", "\n".join([name, *scenario.warnings]), "the run will start")
+        else:
+            checks.ok("valid", name)
+    return checks.checks
+
+
+def _target(
+    request: DiagnosisRequest, clock: Clock, loaded: LoadedScenario | None, plan: WorkerPlan | None
+) -> TargetDiagnosis:
+    name = "upperbound:doctor"
+    if request.target_url is not None:
+        return check_target(ConnInfo(request.target_url, request.password, name), clock, None, None)
+    if loaded is not None and plan is not None:
+        target = loaded.scenario.target
+        if not isinstance(target, PostgresTarget):
+            return TargetDiagnosis(check_embedded())
+        return check_target(ConnInfo(target.url, loaded.password, name), clock, loaded.scenario, plan.total_threads)
+    checks = CheckList(CheckArea.TARGET)
+    reason = "the scenario cannot be read" if request.scenario is not None else "neither a scenario nor a URL was named"
+    checks.skip(reason, REACHABLE)
+    return TargetDiagnosis(checks.checks)
+
+
+def _masked(check: Check) -> Check:
+    """Make sure of it once more, whatever a server or a driver has put into its message."""
+    return replace(check, found=mask_credentials(check.found), advice=mask_credentials(check.advice))
