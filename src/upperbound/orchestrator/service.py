@@ -1,5 +1,6 @@
 """Create, start and drive runs."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -19,6 +20,7 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunEvent, next_status
 from upperbound.errors import ConfigurationError, RunFailed, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
+from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.loop import LEASE_S, RunLoop, worker_ids
 from upperbound.scenario.model import FixedScaling, Scenario
@@ -27,6 +29,8 @@ from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, preflight
+
+log = logging.getLogger(__name__)
 
 FREE_DISK_BYTES = 256 * 2**20
 """What must be free for the query log before a run may start."""
@@ -112,15 +116,21 @@ class Orchestrator:
             self._store.runs.release_lease(run_id, self._owner)
             raise RunFailed(f"run {run_id} was changed by someone else while it was being started")
         config = RunConfig.model_validate(run.scenario_config)
-        self._loops[run_id] = RunLoop(
-            self._store,
-            self._clock,
-            run_id=run_id,
-            owner=self._owner,
-            config=config,
-            run_folder=self.run_folder(run_id),
-            handles=self._launch(run_id, config),
-        )
+        self._watch(run_id, config, self._launch(run_id, config))
+
+    def adopt_run(self, run_id: str) -> None:
+        """Take over a run whose controller is gone, as soon as its lease has run out; :meth:`drive` sees to the rest.
+
+        Its workers have gone on by the plan in the tables. They are no children of this process: it hears from them
+        through the store, and can tell them to stop, but sends no signals.
+
+        Raises:
+            RunFailed: the controller is alive, or there is nothing left to do for the run.
+            RunNotFound: there is no such run.
+        """
+        run = take_lease(self._store, self._clock, run_id, owner=self._owner, ttl_s=LEASE_S)
+        log.info("run %s, %s in phase %s, is taken over", run_id, run.status.value, run.phase.value)
+        self._watch(run_id, RunConfig.model_validate(run.scenario_config), {})
 
     def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
         """Bring a started run to its end and return its row; see :meth:`RunLoop.drive`."""
@@ -140,6 +150,17 @@ class Orchestrator:
         """Return where the files of a run are kept."""
         return self._home / "runs" / run_id
 
+    def _watch(self, run_id: str, config: RunConfig, handles: Mapping[str, WorkerHandle]) -> None:
+        self._loops[run_id] = RunLoop(
+            self._store,
+            self._clock,
+            run_id=run_id,
+            owner=self._owner,
+            config=config,
+            run_folder=self.run_folder(run_id),
+            handles=handles,
+        )
+
     def _launch(self, run_id: str, config: RunConfig) -> dict[str, WorkerHandle]:
         """Start every worker, or none: what was started before a failure is ended again."""
         handles: dict[str, WorkerHandle] = {}
@@ -149,6 +170,9 @@ class Orchestrator:
                 spec = WorkerSpec(self._store.url, run_id, worker_id, group_id, len(config.threads))
                 log_file = self.run_folder(run_id) / "logs" / f"{worker_id}.log"
                 handles[worker_id] = self._launcher.launch(spec, environment=environment, log_file=log_file)
+                log.info(
+                    "%s launched as process %d, %d threads", worker_id, handles[worker_id].pid, config.threads[group_id]
+                )
         except WorkerFailed as error:
             for handle in handles.values():
                 handle.kill()

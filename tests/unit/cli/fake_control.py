@@ -29,6 +29,7 @@ class FakeControl:
     def __init__(self, *, middle: Middle | None = None, end: RunStatus = RunStatus.COMPLETED) -> None:
         self.warnings: dict[str, tuple[str, ...]] = {}
         self.requests: list[RunRequest] = []
+        self.adopted: list[str] = []
         self.hurried = 0
         self.forced = 0
         self.create_error: Exception | None = None
@@ -51,6 +52,9 @@ class FakeControl:
         )
         self.warnings[RUN_ID] = ("the server is busy",)
         return RUN_ID
+
+    def adopt_run(self, run_id: str) -> None:
+        self.adopted.append(run_id)
 
     def start_run(self, run_id: str) -> None:
         if self.start_error is not None:

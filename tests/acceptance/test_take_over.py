@@ -1,0 +1,143 @@
+"""The command that drives a run is killed, and another one brings the run to its end with the right totals."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from tests.acceptance.conftest import Database
+from tests.acceptance.place import Place, until
+from tests.acceptance.query_log import QueryLog
+from tests.acceptance.scenarios import items_scenario, sleeping_scenario
+
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import RunStatus
+from upperbound.store.engine import init_store, open_store
+from upperbound.store.runs import RunRow
+
+TAKEN_OVER_S = 60.0
+
+
+def in_warmup(run: RunRow) -> bool:
+    return run.phase is Phase.WARMUP
+
+
+def in_measurement(run: RunRow) -> bool:
+    return run.phase is Phase.MEASUREMENT and run.total_ops > 0
+
+
+def in_stopping(run: RunRow) -> bool:
+    return run.status is RunStatus.STOPPING
+
+
+SHORT: Mapping[str, Any] = {"load.warmup_seconds": 2, "load.duration_seconds": 4}
+
+
+def kill_when(
+    reached: Callable[[RunRow], bool], place: Place, database: Database, scenario: str, store_url: str
+) -> str:
+    """Start a run, kill its command when ``reached``, and return the run's id."""
+    place.write("scenario.yaml", scenario)
+    command = place.start("run", "scenario.yaml", "--store", store_url, environment=database.environment)
+    found: list[RunRow] = []
+
+    def there() -> bool:
+        assert command.process.poll() is None, command.so_far()
+        if not (place.home / "runs").exists():
+            return False
+        with open_store(store_url, migrate=False) as store:
+            found[:] = store.runs.list(limit=1)
+        return bool(found) and reached(found[0])
+
+    assert until(there, 30.0), command.so_far()
+    command.kill()
+    command.process.wait(5.0)
+    return found[0].run_id
+
+
+@pytest.fixture
+def postgres_store(database: Database) -> str:
+    """The URL, password included, of a PostgreSQL store in a schema of its own."""
+    with psycopg.connect(database.url_with_password, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE taken_over_store")
+    url = database.server.url_with_password("taken_over_store")
+    init_store(url)
+    return url
+
+
+def assert_right_totals(place: Place, summary: dict[str, Any]) -> None:
+    log = QueryLog(place.home / "runs" / summary["run_id"])
+    counted = summary["total_operations"] + summary["failed_operations"] + summary["warmup_operations"]
+    assert summary["query_log"]["rows"] == log.count() == counted
+    assert log.count("phase = 'MEASUREMENT' AND outcome = 'ok'") == summary["total_operations"] > 0
+
+
+@pytest.mark.parametrize("reached", [in_warmup, in_measurement])
+def test_a_run_whose_command_was_killed_is_brought_to_its_end(
+    reached: Callable[[RunRow], bool], place: Place, database: Database
+) -> None:
+    scenario = items_scenario(database.url, SHORT)
+    run_id = kill_when(reached, place, database, scenario, place.store_url)
+
+    outcome = place.run("runs", "adopt", run_id, "--json", "run.json", deadline_s=TAKEN_OVER_S)
+
+    summary = place.summary("run.json")
+    assert outcome.code in {0, 7}, outcome.text
+    assert summary["status"] == RunStatus.COMPLETED
+    assert summary["duration_seconds"] == pytest.approx(4.0, abs=0.05)
+    assert_right_totals(place, summary)
+    assert place.nothing_is_left(), place.leftovers()
+
+
+def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: Database) -> None:
+    scenario = sleeping_scenario(database.url, 3.0).replace("duration_seconds: 60", "duration_seconds: 1")
+    run_id = kill_when(in_stopping, place, database, scenario, place.store_url)
+
+    outcome = place.run("runs", "adopt", run_id, "--json", "run.json", deadline_s=TAKEN_OVER_S)
+
+    summary = place.summary("run.json")
+    assert outcome.code in {0, 7}, outcome.text
+    assert summary["status"] == RunStatus.COMPLETED
+    assert_right_totals(place, summary)
+
+
+def test_of_two_commands_that_take_over_one_does_and_the_other_says_why_not(
+    place: Place, database: Database, postgres_store: str
+) -> None:
+    scenario = items_scenario(database.url, {"load.duration_seconds": 25})
+    run_id = kill_when(in_measurement, place, database, scenario, postgres_store)
+
+    adopting = [place.start("runs", "adopt", run_id, "--store", postgres_store, "--json", f"{n}.json") for n in "ab"]
+    outcomes = [command.wait(TAKEN_OVER_S) for command in adopting]
+
+    refused = [outcome for outcome in outcomes if "is being driven by" in outcome.text]
+    finished = [outcome for outcome in outcomes if "COMPLETED" in outcome.text]
+    assert len(refused) == 1, [outcome.text for outcome in outcomes]
+    assert refused[0].code == 4
+    assert len(finished) == 1
+    assert finished[0].code in {0, 7}
+
+
+def test_a_run_whose_command_is_alive_is_left_alone(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url))
+    command = place.start("run", "scenario.yaml", environment=database.environment)
+    run = place.measuring_run(command)
+
+    refused = place.run("runs", "adopt", run.run_id)
+
+    assert refused.code == 4, refused.text
+    assert "is being driven by" in refused.text
+    command.interrupt()
+    assert command.wait(15.0).code == 5
+
+
+def test_a_run_that_has_ended_is_shown_and_not_touched(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 1}))
+    first = place.run("run", "scenario.yaml", environment=database.environment)
+    (run,) = place.runs()
+
+    again = place.run("runs", "adopt", run.run_id)
+
+    assert first.code in {0, 7}, first.text
+    assert again.code == 4, again.text
+    assert "there is nothing left to do for it" in again.text
