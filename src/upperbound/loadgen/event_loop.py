@@ -5,6 +5,7 @@ import heapq
 import os
 import random
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -470,20 +471,27 @@ class BellRung(Exception):
 class Bell(Client):
     """Wakes the loop from another thread: stands among the clients and raises where they read."""
 
-    __slots__ = ("number",)
+    __slots__ = ("_lock", "number")
 
     def __init__(self) -> None:
         super().__init__(-1, ThreadStream(next_operation=lambda: IDLE, next_row=()))
+        # Held for one system call; may be taken again by a signal handler that has interrupted its owner.
+        self._lock = threading.RLock()
         self.number = self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.consume = self._answer
 
     def ring(self) -> None:
-        """Wake the loop; callable from any thread."""
-        os.eventfd_write(self.number, 1)
+        """Wake the loop; callable from any thread, and without effect once the loop is closed."""
+        with self._lock:
+            if self.number >= 0:
+                os.eventfd_write(self.number, 1)
 
     def close(self) -> None:
-        """Give the descriptor back."""
-        os.close(self.number)
+        """Give the descriptor back, which may be another file's as soon as that is done."""
+        with self._lock:
+            number, self.number = self.number, -1
+            if number >= 0:
+                os.close(number)
 
     def _answer(self) -> None:
         os.eventfd_read(self.number)
