@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import psutil
-
 from upperbound.clock import Clock
 from upperbound.domain.events import EventType
 from upperbound.domain.figures import PhaseFigures
@@ -22,8 +20,12 @@ from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.worker_state import WorkerEvent, WorkerStatus, next_worker_status
 from upperbound.errors import StoreUnreachable
 from upperbound.store.engine import Store
+from upperbound.store.events import EventRow
 from upperbound.store.heartbeats import Heartbeat
+from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
+from upperbound.worker.resources import ResourceMeter, ResourceReader
+from upperbound.worker.thread_target import ThreadTarget
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +123,15 @@ class Control:
     are kept for the store's return.
     """
 
-    def __init__(self, store: Store, clock: Clock, options: WorkerOptions, plan: PhasePlan) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        options: WorkerOptions,
+        plan: PhasePlan,
+        resources: ResourceReader | None = None,
+    ) -> None:
+        """Report what ``resources`` reads of this machine; found out when left out."""
         self._store, self._clock, self._options, self._plan = store, clock, options, plan
         self._lock = threading.Lock()
         self._sampling = threading.Lock()
@@ -138,7 +148,10 @@ class Control:
         self._writes: deque[Callable[[], None]] = deque()
         self._reachable_ns = clock.monotonic_ns()
         self._heartbeat_due_ns = self._snapshot_due_ns = self._reconcile_due_ns = 0
-        self._process = psutil.Process()
+        self._resources = resources or ResourceMeter(clock)
+        self._steering = threading.Lock()
+        self._target = ThreadTarget()
+        self._threads_set: int | None = None
         self._ending = threading.Event()
         self._nudge = threading.Event()
         self.started = threading.Event()
@@ -260,6 +273,7 @@ class Control:
                 log.info("SIGTERM: the load ends")
             self._stop()
         self._sample(now_ns)
+        self._steer(now_ns)
         self._read_events()
         # Taken before the writes, so that no state is published before what was to be written first.
         status = self._status
@@ -286,6 +300,7 @@ class Control:
         Calls to a store that is frozen, and not gone, hang: so this must not wait for the control thread.
         """
         self._sample(now_ns)
+        self._steer(now_ns)
         if now_ns - self._reachable_ns >= STORE_LOST_S * 1e9 and not self.store_lost:
             log.warning("the store has been away for %.0f s: the load ends", STORE_LOST_S)
             self.store_lost = True
@@ -314,6 +329,8 @@ class Control:
         events = self._store.events.after(self._options.run_id, self._sequence_seen)
         for event in events:
             self._sequence_seen = event.sequence
+            if not _is_for(event, self._options):
+                continue
             match event.type:
                 case EventType.START:
                     self._reconcile()
@@ -322,8 +339,11 @@ class Control:
                     self._cancel_at_ns = self._clock.monotonic_ns() + int(timeout_s * 1e9)
                     log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
                     self._stop()
-                case EventType.SET_WORKER_TARGET if event.data.get("worker_id") == self._options.worker_id:
-                    self._set_threads(int(event.data["target_threads"]))
+                case EventType.SET_WORKER_TARGET:
+                    ramp_s = float(event.data.get("ramp_seconds") or 0.0)
+                    self._aim(int(event.data["target_threads"]), ramp_s, str(event.data.get("reason", "target")))
+                case EventType.SCALE_DOWN:
+                    self._aim(int(event.data["new"]), 0.0, str(event.data.get("detail", "scale down")))
                 case _:
                     log.debug("event %s needs nothing here", event.type)
 
@@ -339,15 +359,54 @@ class Control:
             if not self.stopped.is_set():
                 log.info("the run is %s: the load ends", run.status.value)
             self._stop()
+        self._reconcile_target(run)
 
     def _stop(self) -> None:
         self.stopped.set()
         if self._load is not None:
             self._load.stop()
 
-    def _set_threads(self, threads: int) -> None:
-        if self._load is not None:
-            self._load.set_threads(threads)
+    # Targets ----------------------------------------------------------------------------------------------------
+
+    def _aim(self, threads: int, ramp_s: float, reason: str) -> None:
+        """Use this many threads from now on, or ``ramp_s`` seconds from now; a target that is known changes nothing.
+
+        Without a reason nothing is logged: the plan that the worker began with is no news.
+        """
+        now_ns = self._clock.monotonic_ns()
+        with self._steering:
+            if threads == self._target.goal:
+                return
+            present = self._target.at(now_ns)
+            if present is None and self._load is not None:
+                present = self._load.target_threads
+            self._target.aim(threads, present=present, ramp_s=ramp_s, now_ns=now_ns)
+        if reason:
+            log.info("%d threads from now on, within %g s: %s", threads, ramp_s, reason)
+        self._steer(now_ns)
+
+    def _reconcile_target(self, run: RunRow) -> None:
+        """Take the row's target for this worker, in case an event was missed; 0 takes the worker out of the run.
+
+        The row is written before the event, so that it is never behind what was heard already.
+        """
+        target = run.worker_targets.get(self._options.worker_id)
+        if target == 0:
+            log.info("taken out of the run: the load ends")
+            self._stop()
+        elif isinstance(target, int) and target != self._target.goal:
+            self._aim(target, 0.0, "" if self._target.goal is None else "the run's row says so")
+
+    def _steer(self, now_ns: int) -> None:
+        """Let the load use as many threads as it shall at this moment."""
+        with self._steering:
+            wanted = self._target.at(now_ns)
+            if wanted is None or self._load is None:
+                return
+            before = self._load.target_threads if self._threads_set is None else self._threads_set
+            if wanted != before:
+                self._load.set_threads(wanted)
+            self._threads_set = wanted
 
     def _store_away(self, error: StoreUnreachable) -> None:
         away_s = (self._clock.monotonic_ns() - self._reachable_ns) / 1e9
@@ -394,7 +453,7 @@ class Control:
         )
 
     def _write_heartbeat(self, status: WorkerStatus) -> None:
-        load = self._load
+        load, resources = self._load, self._resources.read()
         succeeded, failed = load.totals() if load else (0, 0)
         self._store.heartbeats.upsert(
             Heartbeat(
@@ -405,11 +464,23 @@ class Control:
                 phase=self._phase_in(status),
                 active_threads=load.active_threads if load else 0,
                 target_threads=load.target_threads if load else 0,
-                cpu_pct=self._process.cpu_percent(),
-                memory_pct=self._process.memory_percent(),
+                cpu_pct=resources.cpu_pct,
+                memory_pct=resources.memory_pct,
                 queries=succeeded,
                 errors=failed,
                 last_error=self._last_error,
                 detail=self._detail,
             )
         )
+
+
+def _is_for(event: EventRow, options: WorkerOptions) -> bool:
+    """Say whether an event concerns this worker: by its scope, and by the worker it names if it names one."""
+    worker_id, group_id = event.data.get("worker_id"), event.data.get("worker_group_id")
+    match event.scope:
+        case "WORKER":
+            return bool(worker_id == options.worker_id)
+        case "WORKER_GROUP":
+            return bool(group_id == options.group_id)
+        case _:
+            return worker_id in (None, options.worker_id)

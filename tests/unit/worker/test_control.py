@@ -26,6 +26,7 @@ from upperbound.testing.manual_clock import ManualClock
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.worker import control as control_module
 from upperbound.worker.control import Control, WorkerOptions
+from upperbound.worker.resources import Resources
 
 RUN, WORKER = "run", "worker-1"
 PLAN = PhasePlan(warmup_s=3, duration_s=10)
@@ -59,6 +60,15 @@ class FakeLoad:
     def cancel_in_flight(self) -> int:
         self.cancelled += 1
         return 1
+
+
+class FakeMachine:
+    """A machine of which is known what the test says."""
+
+    reading = Resources(None, None)
+
+    def read(self) -> Resources:
+        return self.reading
 
 
 class Network:
@@ -113,8 +123,9 @@ class Rig:
         self.clock = ManualClock()
         self.network = Network(store)
         self.load = FakeLoad()
+        self.machine = FakeMachine()
         self.control = Control(
-            cast("Store", self.network), self.clock, WorkerOptions(store.url, RUN, WORKER, 1, 2), PLAN
+            cast("Store", self.network), self.clock, WorkerOptions(store.url, RUN, WORKER, 1, 2), PLAN, self.machine
         )
 
     def advance(self, seconds: float) -> None:
@@ -523,6 +534,107 @@ def test_a_target_is_applied_by_the_worker_it_is_for_once(rig: Rig) -> None:
     until(lambda: len(rig.load.threads) == 2, "the targets are applied")
     rig.settle()
     assert rig.load.threads == [6, 2]
+
+
+def target(rig: Rig, threads: int, scope: str = "WORKER", **data: Any) -> None:
+    rig.store.events.append(RUN, EventType.SET_WORKER_TARGET, {"target_threads": threads, **data}, scope)
+
+
+def test_events_reach_those_whom_their_scope_names(rig: Rig) -> None:
+    rig.begin()
+    target(rig, 11, worker_id="worker-0")
+    target(rig, 12, "WORKER_GROUP", worker_group_id=0)
+    target(rig, 13)
+    target(rig, 5, "WORKER_GROUP", worker_group_id=1)
+    target(rig, 6, worker_id=WORKER)
+    target(rig, 7, "RUN")
+    until(lambda: len(rig.load.threads) == 3, "the targets are applied")
+    rig.settle()
+    assert rig.load.threads == [5, 6, 7]
+
+
+def test_a_stop_for_another_worker_does_not_stop_this_one(rig: Rig) -> None:
+    rig.begin()
+    rig.store.events.append(RUN, EventType.STOP, {"worker_id": "worker-0"}, "WORKER")
+    rig.settle()
+    assert not rig.load.stopped.is_set()
+    rig.store.events.append(RUN, EventType.STOP, {"worker_id": WORKER}, "WORKER")
+    assert rig.load.stopped.wait(DEADLINE_S)
+
+
+def test_a_guardrail_lowers_the_threads_of_the_worker_it_names(rig: Rig) -> None:
+    rig.begin()
+    for worker, new in (("worker-0", 1), (WORKER, 3)):
+        data = {"worker_id": worker, "previous": 4, "new": new, "reason": "guardrail", "detail": "CPU 95 %"}
+        rig.store.events.append(RUN, EventType.SCALE_DOWN, data, "WORKER")
+    until(lambda: rig.load.threads, "the target is applied")
+    rig.settle()
+    assert rig.load.threads == [3]
+
+
+def test_a_ramp_is_walked_in_steps_of_at_most_a_second_also_while_the_store_is_away(rig: Rig) -> None:
+    rig.begin()
+    target(rig, 14, worker_id=WORKER, ramp_seconds=5)
+    rig.settle()
+    rig.advance(1.0)
+    until(lambda: rig.load.threads == [6], "the first step")
+    rig.network.down = True
+    for expected in ([6, 8], [6, 8, 10]):
+        rig.advance(1.0)
+        assert rig.load.threads == expected
+    rig.network.down = False
+    rig.advance(10.0)
+    assert rig.load.threads == [6, 8, 10, 14]
+
+
+def test_a_newer_target_replaces_a_ramp(rig: Rig) -> None:
+    rig.begin()
+    target(rig, 14, worker_id=WORKER, ramp_seconds=10)
+    rig.settle()
+    rig.advance(5.0)
+    until(lambda: rig.load.threads == [9], "half of the way")
+    target(rig, 2, worker_id=WORKER)
+    until(lambda: rig.load.threads == [9, 2], "the newer target holds")
+    rig.advance(20.0)
+    assert rig.load.threads == [9, 2]
+
+
+def test_a_target_whose_event_was_missed_is_found_in_the_row_within_five_seconds(rig: Rig) -> None:
+    rig.begin()
+    rig.store.runs.set_targets(RUN, {"worker-0": 1, WORKER: 2})
+    rig.advance(4.9)
+    assert rig.load.threads == []
+    rig.advance(0.1)
+    until(lambda: rig.load.threads == [2], "the target of the row holds")
+
+
+def test_the_target_of_the_plan_is_no_change(rig: Rig) -> None:
+    rig.store.runs.set_targets(RUN, {WORKER: rig.load.target_threads})
+    rig.begin()
+    rig.advance(5.0)
+    assert rig.load.threads == []
+
+
+def test_a_worker_that_was_lowered_before_it_joined_begins_with_what_the_row_says(rig: Rig) -> None:
+    rig.store.runs.set_targets(RUN, {WORKER: 2})
+    rig.begin()
+    until(lambda: rig.load.threads == [2], "the target of the row holds")
+
+
+def test_a_worker_that_is_taken_out_of_the_run_ends_although_the_event_was_missed(rig: Rig) -> None:
+    rig.begin()
+    rig.store.runs.set_targets(RUN, {WORKER: 0})
+    rig.advance(5.0)
+    assert rig.load.stopped.wait(DEADLINE_S)
+
+
+def test_a_heartbeat_carries_what_the_machine_uses(rig: Rig) -> None:
+    rig.machine.reading = Resources(91.5, 12.25)
+    rig.begin()
+    assert (rig.heartbeat.cpu_pct, rig.heartbeat.memory_pct) == (91.5, 12.25)
+    rig.machine.reading = Resources(None, None)
+    rig.advance(1.0)
+    until(lambda: rig.heartbeat.cpu_pct is None, "what cannot be read is left open")
 
 
 def test_an_event_that_the_state_does_not_allow_changes_nothing(rig: Rig) -> None:
