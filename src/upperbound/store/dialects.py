@@ -20,12 +20,15 @@ def upsert(
     keys: Sequence[str],
     on_insert: Mapping[str, Any] | None = None,
     on_update: Mapping[str, Any] | None = None,
+    update_where: sa.ColumnElement[bool] | None = None,
 ) -> "postgresql.Insert | sqlite.Insert":
     """Return a statement that inserts a row, or updates the row that has the same ``keys``.
 
     ``values`` are written in both cases, ``on_insert`` in the first only; ``on_update`` says what else changes in the
-    second.
+    second, and ``update_where`` for which rows that are there: any other is left as it is.
     """
     insert = insert_into(dialect, table).values({**values, **(on_insert or {})})
     changed = {name: insert.excluded[name] for name in values if name not in keys}
-    return insert.on_conflict_do_update(index_elements=list(keys), set_={**changed, **(on_update or {})})
+    return insert.on_conflict_do_update(
+        index_elements=list(keys), set_={**changed, **(on_update or {})}, where=update_where
+    )

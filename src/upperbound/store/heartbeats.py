@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from upperbound.domain.phases import Phase
-from upperbound.domain.worker_state import WorkerStatus
+from upperbound.domain.worker_state import TERMINAL, WorkerStatus
 from upperbound.errors import RunNotFound
 from upperbound.store.database import Database
 from upperbound.store.dialects import upsert
@@ -62,6 +62,8 @@ class HeartbeatRepository:
             keys=("run_id", "worker_id"),
             on_insert={"heartbeat_count": 1},
             on_update={"heartbeat_count": columns.heartbeat_count + 1},
+            # A write whose answer was lost may arrive after later ones: what has ended does not come back.
+            update_where=sa.or_(columns.status.not_in(TERMINAL), columns.status == given["status"]),
         )
         others = [column for column in columns if column.name != "worker_group_id"]
         self._list = (
@@ -75,7 +77,10 @@ class HeartbeatRepository:
         )
 
     def upsert(self, heartbeat: Heartbeat) -> None:
-        """Write the worker's row: the store's time, and one more heartbeat. Raises :class:`RunNotFound`."""
+        """Write the worker's row: the store's time, and one more heartbeat. Raises :class:`RunNotFound`.
+
+        The row of a worker that has said COMPLETED or FAILED keeps that status: another one leaves the row as it is.
+        """
         values = {f"given_{name}": value for name, value in vars(heartbeat).items()}
         values["given_worker_group_id"] = values.pop("given_group_id")
         with self._database.connection() as connection:

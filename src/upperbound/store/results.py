@@ -113,7 +113,8 @@ class ResultRepository:
     def write_child(self, result: ChildResult) -> None:
         """Write a worker's result, in place of the one it has written before.
 
-        The store sets START_TIME at the first call and END_TIME at the first one with a terminal status.
+        The store sets START_TIME at the first call and END_TIME at the first one with a terminal status. After that a
+        result that is not terminal leaves the row as it is.
         """
         values = dict(vars(result))
         values["worker_group_id"] = values.pop("group_id")
@@ -127,6 +128,8 @@ class ResultRepository:
             keys=("test_id",),
             on_insert={"start_time": now, "created_at": now, "end_time": now if over else None},
             on_update={"end_time": sa.func.coalesce(test_results.c.end_time, now) if over else test_results.c.end_time},
+            # A write whose answer was lost may arrive after later ones: it must not erase the final figures.
+            update_where=None if over else test_results.c.status.not_in([status.value for status in TERMINAL]),
         )
         self._database.write(statement)
 

@@ -237,8 +237,12 @@ class RunRepository:
         return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING)
 
     def set_phase(self, run_id: str, phase: Phase) -> None:
-        """Set the phase. Raises :class:`RunNotFound`."""
-        self._change(run_id, {"phase": phase}, sa.true())
+        """Move on to a phase; a run that is there or beyond stays as it is. Raises :class:`RunNotFound`.
+
+        A controller that was held up may write when another has long brought the run further.
+        """
+        phases = list(Phase)
+        self._change(run_id, {"phase": phase}, run_status.c.phase.in_(phases[: phases.index(phase)]))
 
     def update_rollup(self, run_id: str, rollup: Rollup) -> None:
         """Write what all workers have done together. Raises :class:`RunNotFound`."""

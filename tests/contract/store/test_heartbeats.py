@@ -59,6 +59,21 @@ def test_a_later_heartbeat_takes_the_place_of_the_one_before(
     assert runs_store.heartbeats.list("run-1")[0].age_s == 30.0, "ages are exact where health is decided"
 
 
+@pytest.mark.parametrize("end", [WorkerStatus.COMPLETED, WorkerStatus.FAILED])
+def test_a_heartbeat_that_arrives_late_does_not_bring_back_a_worker_that_has_ended(
+    runs_store: Store, clock: "SetClock", heartbeat: MakeHeartbeat, end: WorkerStatus
+) -> None:
+    runs_store.heartbeats.upsert(heartbeat(queries=7))
+    runs_store.heartbeats.upsert(heartbeat(status=end, phase=Phase.COMPLETED, queries=9))
+    clock.advance(5)
+    runs_store.heartbeats.upsert(heartbeat(status=WorkerStatus.RUNNING, phase=Phase.MEASUREMENT, queries=8))
+    (row,) = runs_store.heartbeats.list("run-1")
+    assert (row.status, row.phase, row.queries, row.age_s) == (end, Phase.COMPLETED, 9, 5.0)
+    runs_store.heartbeats.upsert(heartbeat(status=end, phase=Phase.COMPLETED, queries=10))
+    (row,) = runs_store.heartbeats.list("run-1")
+    assert (row.status, row.queries, row.age_s) == (end, 10, 0.0), "it may repeat itself"
+
+
 def test_workers_are_listed_by_group_id_and_run(
     runs_store: Store, new_run: Callable[..., NewRun], heartbeat: MakeHeartbeat
 ) -> None:

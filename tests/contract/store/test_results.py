@@ -74,6 +74,14 @@ def test_a_child_is_written_at_the_start_and_replaced_at_the_end(clocked_store: 
     assert (row.created_at, row.updated_at) == (started_at, clock.moment)
 
 
+def test_a_child_that_arrives_late_does_not_erase_the_final_one(store: Store) -> None:
+    final = child(status=WorkerStatus.COMPLETED, phase=Phase.COMPLETED, operations=900, figures={"seconds": 20.0})
+    store.results.write_child(final)
+    store.results.write_child(child(status=WorkerStatus.RUNNING))
+    row = store.results.get("run-1-worker-0")
+    assert {name: getattr(row, name) for name in vars(final)} == vars(final)
+
+
 def test_a_child_that_is_first_heard_of_at_its_end_has_both_times(clocked_store: Store, clock: "SetClock") -> None:
     clocked_store.results.write_child(child(status=WorkerStatus.FAILED, failure_reason="no \x00 connection"))
     row = clocked_store.results.get("run-1-worker-0")

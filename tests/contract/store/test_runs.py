@@ -227,6 +227,16 @@ def test_phase_and_rollup_are_written_as_given(clocked_store: Store, clock: "Set
     assert run.now == clock.moment
 
 
+def test_a_phase_never_goes_back(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run())
+    for phase in (Phase.COOLDOWN, Phase.MEASUREMENT, Phase.COOLDOWN):
+        store.runs.set_phase("run-1", phase)
+        assert store.runs.get("run-1").phase is Phase.COOLDOWN
+        assert store.results.get("run-1").phase is Phase.COOLDOWN
+    with pytest.raises(RunNotFound):
+        store.runs.set_phase("run-2", Phase.COOLDOWN)
+
+
 def test_targets_change_for_the_workers_that_are_named(store: Store, new_run: MakeRun) -> None:
     store.runs.create(new_run(worker_targets={"worker-0": 8, "worker-1": 8}))
     store.runs.set_targets("run-1", {"worker-1": 5})
