@@ -23,14 +23,15 @@ from upperbound.domain.events import EventType
 from upperbound.domain.guardrails import GuardrailState, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus, next_status
-from upperbound.domain.run_view import KillSignal, RunView, WorkerView
+from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
 from upperbound.errors import RunFailed, StoreUnreachable
 from upperbound.launchers.base import WorkerHandle
 from upperbound.orchestrator.finish import collect
 from upperbound.orchestrator.rollup import RateMeter, roll_up
-from upperbound.orchestrator.stopping import append_stop
+from upperbound.orchestrator.stopping import stop_event
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
+from upperbound.store.events import NewEvent
 from upperbound.store.heartbeats import HeartbeatRow
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import Rollup, RunRow
@@ -67,6 +68,7 @@ class RunLoop:
         config: RunConfig,
         run_folder: Path,
         handles: Mapping[str, WorkerHandle],
+        limits: Limits | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         self._run_id, self._owner, self._config, self._run_folder = run_id, owner, config, run_folder
@@ -76,6 +78,7 @@ class RunLoop:
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None
+        self._limits = limits or Limits()
         self._signalled: KillSignal | None = None
         self._forced = False
         self._processed = False
@@ -176,6 +179,7 @@ class RunLoop:
                 self._worker(worker_id, heartbeats.get(worker_id), run.worker_targets.get(worker_id))
                 for worker_id in self._worker_ids
             ),
+            limits=self._limits,
             on_worker_loss=self._config.scenario.on_worker_loss,
             guardrails=self._guardrails,
             guardrail_state=GuardrailState.from_json(run.guardrail_state),
@@ -226,11 +230,14 @@ class RunLoop:
                 if phase is Phase.MEASUREMENT:
                     store.events.append(run_id, EventType.SET_PHASE, {"phase": phase.value})
             case Stop(reason=reason) | Fail(reason=reason):
-                if not self._transition(run, next_status(run.status, action.event), completion_reason=reason):
-                    return False
                 level = logging.ERROR if isinstance(action, Fail) else logging.INFO
                 log.log(level, "run %s ends its load: %s", run_id, reason)
-                append_stop(store, run_id, reason=reason, initiated_by="orchestrator")
+                return self._transition(
+                    run,
+                    next_status(run.status, action.event),
+                    completion_reason=reason,
+                    event=stop_event(reason=reason, initiated_by="orchestrator"),
+                )
             case Complete(reason=reason):
                 return self._transition(run, next_status(run.status, action.event), completion_reason=reason or None)
             case Cancel(reason=reason):
@@ -246,11 +253,11 @@ class RunLoop:
 
     def _mark_running(self, missing: tuple[str, ...]) -> bool:
         """Start the run's clock and tell the workers, unless the run is STARTING no more."""
-        if not self._store.runs.mark_running(self._run_id, self._plan.warmup_s):
+        start = NewEvent(EventType.START, {"missing": list(missing)} if missing else {})
+        if not self._store.runs.mark_running(self._run_id, self._plan.warmup_s, start):
             return False
         if missing:
             log.warning("run %s starts without %s", self._run_id, " | ".join(missing))
-        self._store.events.append(self._run_id, EventType.START, {"missing": list(missing)} if missing else {})
         return True
 
     def _guard(self, action: EndLost | KeepGuardrails | WarnWorker | ScaleDown) -> None:
@@ -280,6 +287,7 @@ class RunLoop:
         *,
         completion_reason: str | None = None,
         cancellation_reason: str | None = None,
+        event: NewEvent | None = None,
     ) -> bool:
         return self._store.runs.transition(
             self._run_id,
@@ -287,6 +295,7 @@ class RunLoop:
             to=to,
             completion_reason=completion_reason,
             cancellation_reason=cancellation_reason,
+            event=event,
         )
 
     def _kill(self, signal: KillSignal) -> None:

@@ -4,6 +4,7 @@ from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunEvent, RunStatus, next_status
 from upperbound.store.engine import Store
+from upperbound.store.events import NewEvent
 
 DRAIN_TIMEOUT_S = 120.0
 """How long queries in flight may take to end after a stop."""
@@ -31,17 +32,13 @@ def request_stop(store: Store, run_id: str, initiated_by: str) -> RunStatus:
             to=to,
             phase=Phase.COMPLETED if ended else None,
             cancellation_reason=f"stopped by {initiated_by}",
+            event=None if ended else stop_event(reason="user_stop", initiated_by=initiated_by),
         )
         if changed:
-            if not ended:
-                append_stop(store, run_id, reason="user_stop", initiated_by=initiated_by)
             return to
 
 
-def append_stop(store: Store, run_id: str, *, reason: str, initiated_by: str) -> None:
-    """Tell the workers to stop sending, drain and end."""
-    store.events.append(
-        run_id,
-        EventType.STOP,
-        {"reason": reason, "initiated_by": initiated_by, "drain_timeout_seconds": DRAIN_TIMEOUT_S},
-    )
+def stop_event(*, reason: str, initiated_by: str) -> NewEvent:
+    """Return what tells the workers to stop sending, drain and end."""
+    data = {"reason": reason, "initiated_by": initiated_by, "drain_timeout_seconds": DRAIN_TIMEOUT_S}
+    return NewEvent(EventType.STOP, data)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from upperbound.domain.events import EventType
 from upperbound.errors import RunNotFound
@@ -30,16 +31,50 @@ class EventRow:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to append."""
+
+    type: EventType
+    data: Mapping[str, Any]
+    scope: str = "RUN"
+
+
+_ONE_RUN = run_status.c.run_id == sa.bindparam("run")
+_TAKE = sa.update(run_status).where(_ONE_RUN).values(next_sequence_id=run_status.c.next_sequence_id + 1)
+_TAKEN = sa.select(run_status.c.next_sequence_id - 1).where(_ONE_RUN)
+
+
+def append_event(connection: Connection, now: sa.ColumnElement[datetime], run_id: str, event: NewEvent) -> int:
+    """Append an event within a transaction that may do more, and return its sequence number.
+
+    Raises :class:`RunNotFound`.
+    """
+    # The update locks the run's row until the commit, which is what makes writers take turns.
+    if connection.execute(_TAKE, {"run": run_id}).rowcount != 1:
+        raise RunNotFound(f"there is no run {run_id!r} to send {event.type} to")
+    sequence = int(connection.execute(_TAKEN, {"run": run_id}).scalar_one())
+    connection.execute(
+        sa.insert(run_control_events).values(
+            event_id=str(uuid.uuid4()),
+            run_id=run_id,
+            sequence_id=sequence,
+            event_type=event.type,
+            scope=event.scope,
+            event_data=dict(event.data),
+            created_at=now,
+        )
+    )
+    return sequence
+
+
 class EventRepository:
     """Appends to and reads the event log."""
 
     def __init__(self, database: Database, now: sa.ColumnElement[datetime] | None = None) -> None:
         self._database = database
         self._now = store_now() if now is None else now
-        runs, events = run_status.c, run_control_events.c
-        one_run = runs.run_id == sa.bindparam("run")
-        self._take = sa.update(run_status).where(one_run).values(next_sequence_id=runs.next_sequence_id + 1)
-        self._taken = sa.select(runs.next_sequence_id - 1).where(one_run)
+        events = run_control_events.c
         self._after = (
             sa.select(
                 events.event_id,
@@ -62,22 +97,7 @@ class EventRepository:
         also when writers race or die. Raises :class:`RunNotFound`.
         """
         with self._database.transaction() as connection:
-            # The update locks the run's row until the commit, which is what makes writers take turns.
-            if connection.execute(self._take, {"run": run_id}).rowcount != 1:
-                raise RunNotFound(f"there is no run {run_id!r} to send {event_type} to")
-            sequence = int(connection.execute(self._taken, {"run": run_id}).scalar_one())
-            connection.execute(
-                sa.insert(run_control_events).values(
-                    event_id=str(uuid.uuid4()),
-                    run_id=run_id,
-                    sequence_id=sequence,
-                    event_type=event_type,
-                    scope=scope,
-                    event_data=dict(data),
-                    created_at=self._now,
-                )
-            )
-        return sequence
+            return append_event(connection, self._now, run_id, NewEvent(event_type, data, scope))
 
     def after(self, run_id: str, sequence: int = 0, limit: int = 1000) -> list[EventRow]:
         """Return the run's events with a number above ``sequence`` in order, at most ``limit``.

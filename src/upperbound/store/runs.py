@@ -13,6 +13,7 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.errors import RunNotFound, StoreError
 from upperbound.store.database import Database
+from upperbound.store.events import NewEvent, append_event
 from upperbound.store.tables import run_status, test_results
 from upperbound.store.types import plus_seconds, seconds_between, store_now
 
@@ -200,13 +201,15 @@ class RunRepository:
         phase: Phase | None = None,
         completion_reason: str | None = None,
         cancellation_reason: str | None = None,
+        event: NewEvent | None = None,
     ) -> bool:
         """Change the status if it still is ``expected``, and say whether it was changed.
 
-        A terminal status sets END_TIME, once. None leaves phase and reasons as they are. RUNNING is reached by
-        :meth:`mark_running`, which also sets the run's clock: asking for it here raises :class:`ValueError`. Raises
-        :class:`RunNotFound`. When the answer is lost with the connection, a second call says False although the first
-        one succeeded: read the run to tell.
+        ``event`` is appended in the same transaction: nobody sees the one without the other. A terminal status sets
+        END_TIME, once. None leaves phase and reasons as they are. RUNNING is reached by :meth:`mark_running`, which
+        also sets the run's clock: asking for it here raises :class:`ValueError`. Raises :class:`RunNotFound`. When the
+        answer is lost with the connection, a second call says False although the first one succeeded: read the run to
+        tell.
         """
         if to is RunStatus.RUNNING:
             raise ValueError("a run becomes RUNNING by mark_running")
@@ -215,10 +218,12 @@ class RunRepository:
             changes["end_time"] = sa.func.coalesce(run_status.c.end_time, self._now)
         optional = {"phase": phase, "completion_reason": completion_reason, "cancellation_reason": cancellation_reason}
         changes |= {name: value for name, value in optional.items() if value is not None}
-        return self._change(run_id, changes, run_status.c.status == expected)
+        return self._change(run_id, changes, run_status.c.status == expected, event=event)
 
-    def mark_running(self, run_id: str, warmup_s: float) -> bool:
+    def mark_running(self, run_id: str, warmup_s: float, event: NewEvent | None = None) -> bool:
         """Change STARTING to RUNNING, set START_TIME if it is not set, and plan the warmup from it.
+
+        ``event`` is appended in the same transaction.
 
         Returns whether the run was STARTING. The phase becomes WARMUP, or MEASUREMENT when ``warmup_s`` is zero. Raises
         :class:`RunNotFound`, and :class:`ValueError` for a negative warmup.
@@ -234,7 +239,7 @@ class RunRepository:
             "warmup_start_time": start,
             "warmup_end_time": plus_seconds(start, sa.bindparam("warmup", float(warmup_s), sa.Double())),
         }
-        return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING)
+        return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING, event=event)
 
     def set_phase(self, run_id: str, phase: Phase) -> None:
         """Move on to a phase; a run that is there or beyond stays as it is. Raises :class:`RunNotFound`.
@@ -303,14 +308,22 @@ class RunRepository:
         return self._change(run_id, {"lease_owner": owner, "lease_expires_at": expiry}, condition, mirror=False)
 
     def _change(
-        self, run_id: str, changes: Mapping[str, Any], condition: sa.ColumnElement[bool], *, mirror: bool = True
+        self,
+        run_id: str,
+        changes: Mapping[str, Any],
+        condition: sa.ColumnElement[bool],
+        *,
+        mirror: bool = True,
+        event: NewEvent | None = None,
     ) -> bool:
-        """Change the run's row where ``condition`` holds, and say whether it did."""
+        """Change the run's row where ``condition`` holds, with the event that goes with it, and say whether it did."""
         statement = sa.update(run_status).where(run_status.c.run_id == run_id, condition)
         with self._database.transaction() as connection:
             changed = connection.execute(statement.values({**changes, "updated_at": self._now})).rowcount == 1
             if changed and mirror:
                 self._mirror(connection, run_id)
+            if changed and event is not None:
+                append_event(connection, self._now, run_id, event)
             if not changed:
                 self._require(connection, run_id)
         return changed

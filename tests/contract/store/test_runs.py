@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.errors import RunNotFound, StoreError
 from upperbound.store.engine import Store
+from upperbound.store.events import NewEvent
 from upperbound.store.runs import NewRun, Rollup
 
 if TYPE_CHECKING:
@@ -261,3 +263,21 @@ def test_what_guardrails_remember_is_written_with_the_targets_they_change(store:
     store.runs.set_guardrails("run-1", {"state": "normal"}, {})
     run = store.runs.get("run-1")
     assert (run.guardrail_state, run.worker_targets) == ({"state": "normal"}, {"worker-0": 6, "worker-1": 8})
+
+
+def test_a_status_and_the_event_that_goes_with_it_are_written_together_or_not_at_all(
+    store: Store, new_run: MakeRun
+) -> None:
+    store.runs.create(new_run())
+    run_to(store, RunStatus.STARTING)
+    assert store.runs.mark_running("run-1", 0, NewEvent(EventType.START, {}))
+    stop = NewEvent(EventType.STOP, {"reason": "user_stop"})
+    assert not store.runs.transition("run-1", expected=RunStatus.STARTING, to=RunStatus.CANCELLING, event=stop)
+    assert [event.type for event in store.events.after("run-1")] == [EventType.START]
+    assert store.runs.transition("run-1", expected=RunStatus.RUNNING, to=RunStatus.CANCELLING, event=stop)
+    assert [(event.sequence, event.type) for event in store.events.after("run-1")] == [
+        (1, EventType.START),
+        (2, EventType.STOP),
+    ]
+    assert not store.runs.mark_running("run-1", 0, NewEvent(EventType.START, {}))
+    assert len(store.events.after("run-1")) == 2
