@@ -26,6 +26,7 @@ class Client:
         "index",
         "next_operation",
         "next_row",
+        "opening",
         "operation",
         "result",
         "send",
@@ -49,6 +50,8 @@ class Client:
         self.start_ns = 0
         self.until_ns = 0
         """No query is sent by the loop itself at or after this time; 0 while the client rests between queries."""
+        self.opening = False
+        """Whether a connection is being opened."""
         self.attempt = 0
         """Reconnections tried since the connection was lost."""
 

@@ -401,11 +401,13 @@ class EventLoopExecutor:
 
     def _open_if_wanted(self, client: Client) -> None:
         wanted = client.index < self._in_flight_limit and time.perf_counter_ns() < self.stop_ns
-        if wanted and client.connection is None:
+        if wanted and client.connection is None and not client.opening:
+            client.opening = True
             self._opener.open(client)
 
     def _arrived(self, client: Client, connection: Connection | None, error: TargetError | None, now_ns: int) -> None:
         """Take a new connection into the loop, or try again."""
+        client.opening = False
         if connection is None:
             self._last_loss = str(error)
             self._reopen(client, now_ns)
