@@ -18,6 +18,7 @@ from upperbound.cli.settings import Settings
 from upperbound.cli.stop_signals import StopSignals
 from upperbound.cli.target import OpenTarget, open_target
 from upperbound.clock import Clock, SystemClock
+from upperbound.domain.log_lines import LogSource
 from upperbound.domain.run_state import TERMINAL
 from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, StoreUnreachable, UpperboundError
 from upperbound.launchers.local import LocalLauncher
@@ -26,9 +27,12 @@ from upperbound.orchestrator.stopping import request_stop
 from upperbound.report.terminal import result
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.store.engine import Store, open_store
+from upperbound.store.log_handler import stored_logs
 from upperbound.store.runs import RunRow
 from upperbound.views.live import LiveTracker
 from upperbound.views.run_summary import RunSummary, load_summary, planned_mix
+
+log = logging.getLogger(__name__)
 
 STOPPING: Final = "Stopping: queries in flight may end. Press Ctrl-C again to end the run at once."
 FORCING: Final = "Ending the run at once."
@@ -115,6 +119,8 @@ def carry_out(
         progress.say("Checking the scenario against its target …")
         run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password))
         stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
+        stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
+        log.info("run %s created: %s", run_id, order.loaded.scenario.name)
         _bring_to_end(_Run(store, control, run_id, progress, signals))
         summary = load_summary(store, run_id)
         with contextlib.suppress(StoreUnreachable):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from upperbound.cli.options import AsJson, RunId, Store
+from upperbound.cli.runs_logs import logs
 from upperbound.domain.run_state import TERMINAL, RunStatus
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ def stop(
         if wait and status not in TERMINAL:
             status = wait_for_end(opened, run_id, SystemClock())
     typer.echo(f"run {run_id}: {status.value}")
+
+
+app.command()(logs)
 
 
 def wait_for_end(store: "OpenStore", run_id: str, clock: "Clock") -> RunStatus:
