@@ -76,11 +76,13 @@ class RecordingLauncher:
 
     handles: dict[str, WorkerHandle] = field(default_factory=dict)
     before: Callable[[WorkerSpec], None] = lambda _: None
+    after: Callable[[WorkerHandle], None] = lambda _: None
 
     def launch(self, spec: WorkerSpec, *, environment: Mapping[str, str], log_file: Path) -> WorkerHandle:
         self.before(spec)
         handle = LocalLauncher().launch(spec, environment=environment, log_file=log_file)
         self.handles[spec.worker_id] = handle
+        self.after(handle)
         return handle
 
 
@@ -95,7 +97,14 @@ class Bench:
         self.target_url, self.password = given.url, given.password or ""
         self.seen: list[RunRow] = []
 
-    def scenario(self, *, operations: list[dict[str, Any]] | None = None, workers: int = 2, **load: float) -> Scenario:
+    def scenario(
+        self,
+        *,
+        operations: list[dict[str, Any]] | None = None,
+        workers: int = 2,
+        more: dict[str, Any] | None = None,
+        **load: float,
+    ) -> Scenario:
         return Scenario.model_validate(
             {
                 "name": "integration",
@@ -103,6 +112,7 @@ class Bench:
                 "load": {"duration_seconds": 2} | load,
                 "scaling": {"mode": "FIXED", "min_workers": workers, "min_threads": 3},
                 "workload": {"operations": operations or OPERATIONS, "seed": 7},
+                **(more or {}),
             }
         )
 
