@@ -99,6 +99,7 @@ def test_a_second_ctrl_c_ends_a_run_of_slow_queries_within_two_seconds(place: Pl
     assert place.summary("run.json")["status"] == RunStatus.CANCELLED
     assert "Press Ctrl-C again" in outcome.text
     assert place.nothing_is_left(), place.leftovers()
+    assert until(lambda: database.sessions() == 0, 5.0), "the queries must not go on at the server"
 
 
 def test_a_killed_worker_fails_the_run_by_name_and_its_log_reaches_to_the_kill(

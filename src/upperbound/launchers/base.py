@@ -49,6 +49,10 @@ class WorkerHandle(Protocol):
         """Ask the worker to drain and end; does nothing to one that has ended."""
         ...
 
+    def interrupt(self) -> None:
+        """Ask the worker to cancel what it has in flight and end; does nothing to one that has ended."""
+        ...
+
     def kill(self) -> None:
         """End the worker at once; does nothing to one that has ended."""
         ...

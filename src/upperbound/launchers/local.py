@@ -41,6 +41,10 @@ class LocalWorker:
         """Send SIGTERM: drain and end."""
         self._signal(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Send SIGINT: cancel what is in flight, drain and end."""
+        self._signal(signal.SIGINT)
+
     def kill(self) -> None:
         """Send SIGKILL."""
         self._signal(signal.SIGKILL)

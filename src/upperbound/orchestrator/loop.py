@@ -44,6 +44,8 @@ BRISK_TICK_S = 0.1
 """Between two ticks while starting and draining, when a user waits for the next step."""
 LOOK_S = 0.02
 """How often a waiting loop looks at its processes and at what it was asked to do."""
+CANCEL_S = 1.0
+"""How long workers that are about to be killed may take to cancel their queries and end by themselves."""
 LEASE_S = 10.0
 """How long the run is ours without another tick."""
 STORE_PATIENCE_S = 60.0
@@ -300,13 +302,20 @@ class RunLoop:
 
     def _kill(self, signal: KillSignal) -> None:
         self._signalled = signal
-        for handle in self._handles.values():
-            if handle.poll() is None:
-                log.warning("%s (process %d) gets SIG%s", handle.worker_id, handle.pid, signal.value)
-                if signal is KillSignal.KILL:
-                    handle.kill()
-                else:
-                    handle.terminate()
+        if signal is KillSignal.TERM:
+            for handle in self._alive():
+                log.warning("%s (process %d) gets SIGTERM", handle.worker_id, handle.pid)
+                handle.terminate()
+            return
+        # A worker that is killed leaves its queries running on the server, so that it is asked to cancel them first.
+        for handle in self._alive():
+            handle.interrupt()
+        deadline_ns = self._clock.monotonic_ns() + int(CANCEL_S * 1e9)
+        while self._alive() and self._clock.monotonic_ns() < deadline_ns:
+            self._clock.sleep(LOOK_S)
+        for handle in self._alive():
+            log.warning("%s (process %d) gets SIGKILL", handle.worker_id, handle.pid)
+            handle.kill()
 
     def _process(self, run: RunRow) -> None:
         """Collect what the workers left and write the run's result."""
@@ -343,17 +352,17 @@ class RunLoop:
 
     def _wait(self, seconds: float, run: RunRow) -> None:
         """Wait for the next tick: its time, the end of a process, the plan's next phase, or someone in a hurry."""
-        alive = self._alive()
+        alive = len(self._alive())
         if run.status is RunStatus.RUNNING and run.elapsed_s is not None:
             ahead = [edge - run.elapsed_s for edge in (self._plan.warmup_s, self._plan.total_s)]
             seconds = min([seconds, *(edge + LOOK_S for edge in ahead if edge > 0)])
         deadline = self._clock.monotonic_ns() + int(seconds * 1e9)
-        while self._clock.monotonic_ns() < deadline and not self._hurried and self._alive() == alive:
+        while self._clock.monotonic_ns() < deadline and not self._hurried and len(self._alive()) == alive:
             self._clock.sleep(LOOK_S)
         self._hurried = False
 
-    def _alive(self) -> int:
-        return sum(handle.poll() is None for handle in self._handles.values())
+    def _alive(self) -> list[WorkerHandle]:
+        return [handle for handle in self._handles.values() if handle.poll() is None]
 
 
 def worker_ids(config: RunConfig) -> list[str]:

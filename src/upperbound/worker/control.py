@@ -31,10 +31,13 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 1.0
 POLL_S = 0.5
+"""Between two looks at the events."""
 START_POLL_S = 0.1
-"""Between two looks at the events before the start: how much later than START_TIME a worker may begin."""
+"""The same before the start, where it is how much later than START_TIME a worker may begin, and while draining."""
 RECONCILE_S = 5.0
 """Between two looks at the run's own row, in case an event was missed."""
+CANCEL_BEFORE_S = 10.0
+"""How long before the drain timeout, after which the process is killed, queries in flight are cancelled."""
 RETRY_S = 0.5
 """Between two attempts to do the last writes."""
 STORE_LOST_S = 60.0
@@ -223,6 +226,11 @@ class Control:
         if self._load is not None:
             self._load.stop()
 
+    def request_cancel(self) -> None:
+        """End the load, and ask the target soon to cancel what is in flight; as safe as :meth:`request_stop`."""
+        self._cancel_at_ns = 0
+        self.request_stop()
+
     def finish(self, wait_s: float) -> None:
         """End the control thread, and do the writes that wait and a last heartbeat.
 
@@ -263,7 +271,7 @@ class Control:
                 log.exception("the control side failed")
                 self._last_error = f"control side: {error}"
                 self._stop()
-            self._nudge.wait(POLL_S if self.started.is_set() else START_POLL_S)
+            self._nudge.wait(POLL_S if self.started.is_set() and not self.is_stopping else START_POLL_S)
             self._nudge.clear()
 
     def _turn(self, now_ns: int) -> None:
@@ -287,7 +295,7 @@ class Control:
             self._published = status
         if self._cancel_at_ns is not None and now_ns >= self._cancel_at_ns and self._load is not None:
             self._cancel_at_ns = None
-            log.warning("drain timeout: %d queries in flight were asked to cancel", self._load.cancel_in_flight())
+            log.warning("%d queries in flight were asked to cancel", self._load.cancel_in_flight())
 
     def _keep_watch(self) -> None:
         """Look at the load once a second, whatever the store does."""
@@ -336,7 +344,8 @@ class Control:
                     self._reconcile()
                 case EventType.STOP:
                     timeout_s = float(event.data.get("drain_timeout_seconds", 120.0))
-                    self._cancel_at_ns = self._clock.monotonic_ns() + int(timeout_s * 1e9)
+                    cancel_after_s = max(0.0, timeout_s - CANCEL_BEFORE_S)
+                    self._cancel_at_ns = self._clock.monotonic_ns() + int(cancel_after_s * 1e9)
                     log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
                     self._stop()
                 case EventType.SET_WORKER_TARGET:

@@ -162,6 +162,7 @@ class _Worker:
     def live(self) -> WorkerExit:
         """Go through the states to the end; every way out writes a last heartbeat."""
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._control.request_stop())
+        signal.signal(signal.SIGINT, lambda _number, _frame: self._control.request_cancel())
         control = self._control
         control.start()
         try:
