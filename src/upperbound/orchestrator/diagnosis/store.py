@@ -5,7 +5,7 @@ from typing import Final
 from upperbound.clock import Clock
 from upperbound.domain.clock_offset import HARMLESS
 from upperbound.domain.diagnosis import Check, CheckArea, CheckList
-from upperbound.errors import ConfigurationError, StoreError
+from upperbound.errors import ConfigurationError, StoreError, UpperboundError
 from upperbound.orchestrator.start_checks import store_clock_offset
 from upperbound.store.address import parse_store_url
 from upperbound.store.check import check_store
@@ -73,7 +73,7 @@ def _tables(checks: CheckList, url: str, state: StoreState) -> bool:
 def _write(checks: CheckList, url: str, clock: Clock) -> None:
     try:
         took_s = try_write(url, clock)
-    except StoreError as error:
+    except UpperboundError as error:
         checks.fail(WRITE, error.message, error.hint)
     else:
         checks.ok(WRITE, f"a run was written and taken back in {took_s * 1000:.1f} ms")
@@ -86,8 +86,8 @@ def _clock(checks: CheckList, url: str, clock: Clock) -> None:
     try:
         with open_store(url, migrate=False) as store:
             offset = store_clock_offset(store, clock)
-    except StoreError as error:
-        checks.fail(CLOCK, error.message, error.hint, unreachable=True)
+    except UpperboundError as error:
+        checks.fail(CLOCK, error.message, error.hint, unreachable=isinstance(error, StoreError))
         return
     if offset.is_large:
         checks.warn(CLOCK, f"{offset}; {HARMLESS}", "set both clocks by NTP")
