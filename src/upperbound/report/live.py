@@ -10,6 +10,7 @@ from rich.text import Text
 from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus
 from upperbound.report.wording import count, milliseconds, percent, rate, seconds, sparkline, with_ms
+from upperbound.views.guardrails import Guardrails
 from upperbound.views.live import LiveView, LiveWorker
 
 _SPARKLINE_WIDTH: Final = 30
@@ -41,6 +42,8 @@ def live_display(view: LiveView, notice: str = "") -> RenderableType:
     parts: list[RenderableType] = [_title(view), _progress(view), _figures(view)]
     if view.workers:
         parts.append(_workers(view))
+    if view.guardrails is not None and view.guardrails.readings:
+        parts.append(Text(_guardrails(view.guardrails), style="bold yellow"))
     if notice:
         parts.append(Text(notice, style="bold yellow"))
     return Group(*parts)
@@ -111,6 +114,12 @@ def _figures(view: LiveView) -> Text:
         ("   errors ", "dim"),
         (f"{count(view.failed)} ({percent(view.error_pct)})", "bold red" if view.failed else ""),
     )
+
+
+def _guardrails(guardrails: Guardrails) -> str:
+    """Return which workers are, or a moment ago were, over which limit."""
+    said = [f"{worker_id} {reading}" for worker_id, reading in guardrails.readings.items()]
+    return f"guardrails {guardrails.state.value}: {'; '.join(said)}"
 
 
 def _readiness(view: LiveView) -> str:

@@ -11,6 +11,7 @@ from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
 from upperbound.scenario.run_config import RunConfig
+from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.view import View
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class LiveView(View):
     target_threads: int
     workers_expected: int
     workers: tuple[LiveWorker, ...]
+    guardrails: Guardrails | None
+    """None when the scenario sets none."""
 
 
 @dataclass
@@ -152,6 +155,7 @@ class LiveTracker:
             target_threads=sum(worker.target_threads for worker in alive) if run.elapsed_s else sum(config.threads),
             workers_expected=run.total_workers_expected,
             workers=workers,
+            guardrails=guardrails_of(run, config.scenario),
         )
 
     def _worker(self, beat: "HeartbeatRow") -> LiveWorker:
