@@ -1,0 +1,263 @@
+"""One simulated run, from its seed to its end or to the invariant that it has broken."""
+
+import logging
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from tests.simulation.controllers import Controller, Launcher, Slot
+from tests.simulation.faults import Break, draw_faults
+from tests.simulation.network import Network
+from tests.simulation.watch import Row, Watch
+from tests.simulation.world import EPOCH, HostClock, Process, Thread, Violation, World
+
+import upperbound
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import TERMINAL, RunStatus
+from upperbound.domain.worker_state import WorkerExit
+from upperbound.errors import StoreUnreachable
+from upperbound.orchestrator.stopping import request_stop
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.run_config import RunConfig
+from upperbound.store.engine import Store, open_store
+from upperbound.store.runs import NewRun
+from upperbound.store.types import UtcTimestamp
+
+ENDS_WITHIN_S = 450.0
+"""How long after the last fault a run must have ended, its results be written and every worker process be gone."""
+AFTERMATH_S = 15.0
+"""How long is waited for delayed writes after the end."""
+MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a seed."""
+
+    seed: int
+    violation: str | None
+    ended_as: str
+    reason: str
+    """Why it ended so, as the run's row says."""
+    seconds: float
+    """Simulated time."""
+    calls: int
+    checks: int
+    injected: Counter[str]
+    diary: list[str] = field(default_factory=list)
+
+
+class Ground:
+    """A store in memory that many runs are simulated on, one after another."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None))
+        path = self._folder / "store.db"
+        self.world: World | None = None
+        """The world whose time is the store's."""
+        now: sa.BindParameter[datetime] = sa.bindparam(None, callable_=self._now, type_=UtcTimestamp())
+        self.store = open_store(f"sqlite:///{path}", now=now)
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection.execute("pragma foreign_keys = on")
+
+    def _now(self) -> datetime:
+        return EPOCH if self.world is None else self.world.store_now()
+
+    def clear(self, run_id: str) -> None:
+        """Forget a run."""
+        self.connection.execute("delete from test_results where run_id = ?", (run_id,))
+        self.connection.execute("delete from run_status where run_id = ?", (run_id,))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+        self.store.close()
+        shutil.rmtree(self._folder)
+
+
+class Simulation:
+    """The cluster of one seed: a store, two controllers, some workers and a user."""
+
+    def __init__(self, ground: Ground, seed: int, *, broken: Break | None = None, tracing: bool = False) -> None:
+        self.world = ground.world = world = World(seed, tracing)
+        self.run_id = f"seed-{seed}"
+        # The real code may draw from the module's own generator, for the jitter of a back-off.
+        random.seed(seed)
+        self.faults = draw_faults(world.rng, until_s=world.rng.uniform(20.0, 100.0))
+        self.watch = Watch(world, ground.connection, self.run_id)
+        self.network = Network(world, ground.store, self.faults, self.watch, broken)
+        self.launcher = Launcher(self.network, self._make_clock)
+        self.slots = [Slot(self.network, self._make_controller, name) for name in ("a", "b")]
+        self.rng = world.rng
+
+    def run(self) -> Row:
+        """Let the run happen; returns its row at the end. Raises :class:`Violation`."""
+        self._create()
+        self.slots[0].begin(0.1)
+        self.slots[1].begin(self.rng.choice([0.1, self.rng.uniform(0.0, 10.0)]))
+        self._plan_user()
+        if self.faults.kill_at_s is not None:
+            self.world.schedule(self.faults.kill_at_s, self._kill_somebody)
+        limit_s = self.faults.until_s + ENDS_WITHIN_S
+        if not self.world.run_until(self._is_over, limit_s):
+            raise Violation(f"not ended after {limit_s:.0f} s: {self._standing()}")
+        ended_s = self.world.now_s
+        self.world.run_until(lambda: False, ended_s + AFTERMATH_S)
+        self.watch.check_run("the end")
+        self._check_totals()
+        return self.watch.row()
+
+    # The cluster ------------------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        rng = self.rng
+        threads = [4] * rng.choice([1, 2, 2, 3])
+        config = RunConfig(
+            scenario=_scenario(rng.choice([0, 1, 2]), rng.choice([2, 4, 6]), rng.choice(["fail", "fail", "continue"])),
+            threads=tuple(threads),
+            seed=1,
+            target_url="postgresql://127.0.0.1/simulated",
+            table="t",
+            upperbound_version=upperbound.__version__,
+        )
+        self.network.store.runs.create(NewRun(self.run_id, "simulated", config.model_dump(mode="json"), len(threads)))
+
+    def _make_clock(self) -> HostClock:
+        rng, skew = self.rng, self.faults.skew
+        if skew:
+            self.world.injected["clock skew"] += 1
+        return HostClock(
+            self.world,
+            offset_ns=rng.randrange(int(1e15)),
+            rate=1.0 + rng.uniform(-skew, skew),
+            utc_skew_s=rng.uniform(-3600.0, 3600.0),
+        )
+
+    def _make_controller(self, name: str) -> Controller:
+        return Controller(self.network, self.launcher, self.run_id, name, self._make_clock())
+
+    def _plan_user(self) -> None:
+        if self.rng.random() < 0.35:
+            process = Process(self.world, "user", self._make_clock())
+            thread = Thread(process)
+            store = self.network.link(thread, crash=0.0)
+            thread.after(self.rng.uniform(0.0, 14.0), lambda: self._stop(thread, store))
+
+    def _stop(self, thread: Thread, store: Store) -> None:
+        try:
+            status = request_stop(store, self.run_id, "user")
+        except StoreUnreachable:
+            thread.after(1.0, lambda: self._stop(thread, store))
+            return
+        self.world.say("user", f"has asked for the stop, the run is {status}")
+        if self.rng.random() < 0.3:
+            thread.after(self.rng.uniform(0.0, 5.0), self._force)
+
+    def _force(self) -> None:
+        self.world.say("user", "forces the end")
+        for slot in self.slots:
+            if slot.controller is not None:
+                slot.controller.force()
+
+    def _kill_somebody(self) -> None:
+        processes = [slot.controller.process for slot in self.slots if slot.controller is not None]
+        processes += [worker.process for worker in self.launcher.workers]
+        alive = [process for process in processes if process.alive]
+        if alive:
+            victim = self.rng.choice(alive)
+            self.world.fault("kill", victim.name, "SIGKILL")
+            victim.end(-9)
+
+    # The end ----------------------------------------------------------------------------------------------------
+
+    def _is_over(self) -> bool:
+        row = self.watch.before
+        if row is None or row.status not in TERMINAL or row.phase is not Phase.COMPLETED:
+            return False
+        return not any(worker.process.alive for worker in self.launcher.workers)
+
+    def _standing(self) -> str:
+        row = self.watch.row()
+        workers = [
+            f"{worker.process.name} {worker.control.status if worker.control else 'opening'}"
+            for worker in self.launcher.workers
+            if worker.process.alive
+        ]
+        return f"{row.status}/{row.phase}, lease {row.lease_owner}, alive: {', '.join(workers) or 'no worker'}"
+
+    def _check_totals(self) -> None:
+        """A run that ended as planned counts everything that its workers have done, as far as they were not lost."""
+        row = self.watch.row()
+        if row.status is not RunStatus.COMPLETED:
+            return
+        loads = [(worker, worker.load) for worker in self.launcher.workers if worker.load is not None]
+        most = sum(load.done()[1] for _, load in loads)
+        least = sum(load.done()[1] for worker, load in loads if worker.process.exit_code == WorkerExit.CLEAN)
+        if not least <= (row.operations or 0) <= most:
+            raise Violation(f"the result counts {row.operations} operations, the workers have done {least} to {most}")
+
+
+def simulate(ground: Ground, seed: int, *, broken: Break | None = None, tracing: bool = False) -> Outcome:
+    """Simulate one seed and say what became of it."""
+    simulation = Simulation(ground, seed, broken=broken, tracing=tracing)
+    violation: str | None = None
+    ended_as, reason = "-", ""
+    try:
+        row = simulation.run()
+        ended_as, reason = row.status.value, row.completion_reason or row.cancellation_reason or ""
+    except Violation as error:
+        violation = str(error)
+    except Exception as error:
+        if tracing:
+            logging.getLogger(__name__).exception("the real code failed")
+        violation = f"{type(error).__name__}: {error}"
+    finally:
+        ground.clear(simulation.run_id)
+    world = simulation.world
+    return Outcome(
+        seed,
+        violation,
+        ended_as,
+        reason,
+        world.now_s,
+        simulation.network.calls,
+        simulation.watch.checks,
+        world.injected,
+        world.diary,
+    )
+
+
+_SCENARIOS: dict[tuple[int, int, str], Scenario] = {}
+
+
+def _scenario(warmup_s: int, duration_s: int, on_worker_loss: str) -> Scenario:
+    """Return a scenario of these lengths; made once, since checking one takes longer than a tick."""
+    known = _SCENARIOS.get((warmup_s, duration_s, on_worker_loss))
+    if known is None:
+        document: dict[str, Any] = {
+            "name": "simulated",
+            "target": {"kind": "postgres", "url": "postgresql://127.0.0.1/simulated", "table": "t"},
+            "load": {
+                "mode": "CONCURRENCY",
+                "threads": 4,
+                "warmup_seconds": warmup_s,
+                "duration_seconds": duration_s,
+            },
+            "scaling": {"mode": "AUTO"},
+            "on_worker_loss": on_worker_loss,
+            "workload": {"operations": [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1 FROM {table}"}]},
+        }
+        known = _SCENARIOS[warmup_s, duration_s, on_worker_loss] = Scenario.model_validate(document)
+    return known
