@@ -189,6 +189,8 @@ class Control:
 
     def attach(self, load: Load) -> None:
         """Watch ``load`` from now on."""
+        # What it took to get here, with imports and logins, must not be held against the load by a guardrail.
+        self._resources.begin_anew()
         self._load = load
         if self.is_stopping:
             load.stop()

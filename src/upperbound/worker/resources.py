@@ -35,6 +35,10 @@ class Resources:
 class ResourceReader(Protocol):
     """Reads resources; never raises."""
 
+    def begin_anew(self) -> None:
+        """Let the next reading know nothing of the time before this call; may be called from any thread."""
+        ...
+
     def read(self) -> Resources:
         """Return the present reading; costs less than a millisecond."""
         ...
@@ -190,6 +194,11 @@ class ResourceMeter:
         self._cpu, self._memory = cpu or find_cpu(), memory or find_memory()
         self._mark: tuple[int, float] | None = None
         self._cpu_pct: float | None = None
+        self._anew = False
+
+    def begin_anew(self) -> None:
+        """Let the next reading know nothing of the time before this call; may be called from any thread."""
+        self._anew = True
 
     def read(self) -> Resources:
         """Return the use of CPU since the last reading but :data:`SHORTEST_S` at least, and of memory now."""
@@ -197,6 +206,8 @@ class ResourceMeter:
 
     def _read_cpu(self) -> float | None:
         now_ns = self._clock.monotonic_ns()
+        if self._anew:
+            self._anew, self._mark, self._cpu_pct = False, None, None
         if self._mark is not None and now_ns - self._mark[0] < SHORTEST_S * 1e9:
             return self._cpu_pct
         try:

@@ -193,6 +193,20 @@ def test_readings_close_together_repeat_the_last_one() -> None:
     assert meter.read().cpu_pct == 40.0
 
 
+def test_a_reading_that_begins_anew_knows_nothing_of_the_time_before() -> None:
+    clock, cpu = ManualClock(), FakeCpu(cores=1.0)
+    meter = ResourceMeter(clock, cpu, FakeMemory())
+    meter.read()
+    cpu.used = 1.0
+    clock.advance(1.0)
+    assert meter.read().cpu_pct == 100.0
+    meter.begin_anew()
+    assert meter.read().cpu_pct is None
+    cpu.used = 1.25
+    clock.advance(1.0)
+    assert meter.read().cpu_pct == 25.0
+
+
 def test_a_source_that_goes_away_is_said_to_be_unknown() -> None:
     clock, cpu, memory = ManualClock(), FakeCpu(1.0), FakeMemory()
     meter = ResourceMeter(clock, cpu, memory)
