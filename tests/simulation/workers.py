@@ -32,6 +32,9 @@ class IdleHost:
     def read(self) -> Resources:
         return Resources(cpu_pct=0.0, memory_pct=0.0)
 
+    def begin_anew(self) -> None:
+        """Do nothing: there is no share to begin anew."""
+
 
 class SteppedControl(Control):
     """The real control side without its threads: the simulator calls what they would call."""
