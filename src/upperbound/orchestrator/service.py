@@ -174,6 +174,7 @@ class Orchestrator:
                     "%s launched as process %d, %d threads", worker_id, handles[worker_id].pid, config.threads[group_id]
                 )
         except WorkerFailed as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
             for handle in handles.values():
                 handle.kill()
             self._give_up(run_id, config, str(error))
