@@ -85,6 +85,8 @@ class WorkerView:
     """How many it has sent."""
     attempts: int = 0
     """Operations it has reported, failed ones included."""
+    was_ended: bool = False
+    """Whether this controller has ended its process because it had gone silent."""
 
     @property
     def is_ready(self) -> bool:
@@ -134,6 +136,8 @@ class WorkerView:
             return None
         if self.status is WorkerStatus.FAILED and not self.exit_code:
             return "reported a fatal error"
+        if self.exit_code and self.was_ended:
+            return "went silent, and its process was ended"
         if self.exit_code:
             return _exit_text(self.exit_code)
         if self.exit_code is not None or self.status is WorkerStatus.COMPLETED:

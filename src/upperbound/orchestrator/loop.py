@@ -81,7 +81,10 @@ class RunLoop:
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None
         self._limits = limits or Limits()
+        self._exit_codes: dict[str, int | None] = {}
         self._signalled: KillSignal | None = None
+        self._ended: set[str] = set()
+        """Workers whose processes were ended because they had gone silent."""
         self._forced = False
         self._processed = False
         self._noted: tuple[RunStatus, Phase] | None = None
@@ -119,7 +122,7 @@ class RunLoop:
                 if over:
                     self._store.runs.release_lease(self._run_id, self._owner)
                     return run
-                self._wait(BRISK_TICK_S if run.status in BRISK or run.phase is Phase.PROCESSING else TICK_S, run)
+                self._wait(TICK_S if run.status is RunStatus.RUNNING else BRISK_TICK_S, run)
             except StoreUnreachable as error:
                 away_s = (self._clock.monotonic_ns() - reachable_ns) / 1e9
                 log.warning("the store has been away for %.0f s: %s", away_s, error)
@@ -140,9 +143,11 @@ class RunLoop:
                 f"run {self._run_id} has been taken over by another controller",
                 hint=f"watch it with `upperbound runs show {self._run_id}`",
             )
+        # The time is read last, so that a worker that has ended by the plan never seems to have ended before it.
+        self._exit_codes = {worker_id: handle.poll() for worker_id, handle in self._handles.items()}
+        heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
         run = self._store.runs.get(self._run_id)
         self._note(run)
-        heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
         view = self._view(run, heartbeats)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
             self._roll_up(view, heartbeats)
@@ -192,7 +197,7 @@ class RunLoop:
 
     def _worker(self, worker_id: str, heartbeat: HeartbeatRow | None, target_threads: int | None) -> WorkerView:
         handle = self._handles.get(worker_id)
-        exit_code = handle.poll() if handle else None
+        exit_code = self._exit_codes.get(worker_id)
         said = heartbeat.last_error if heartbeat else None
         if not said and handle is not None and exit_code:
             said = handle.last_output()
@@ -208,6 +213,7 @@ class RunLoop:
             cpu_pct=heartbeat.cpu_pct if heartbeat else None,
             memory_pct=heartbeat.memory_pct if heartbeat else None,
             heartbeats=heartbeat.heartbeat_count if heartbeat else 0,
+            was_ended=worker_id in self._ended,
             attempts=heartbeat.queries + heartbeat.errors if heartbeat else 0,
         )
 
@@ -269,6 +275,7 @@ class RunLoop:
             case EndLost(worker_ids=lost):
                 for worker_id in lost:
                     log.warning("%s went silent; its process is ended and run %s goes on without it", worker_id, run_id)
+                    self._ended.add(worker_id)
                     self._handles[worker_id].kill()
             case KeepGuardrails(state=state, targets=targets):
                 store.runs.set_guardrails(run_id, state.to_json(), targets)

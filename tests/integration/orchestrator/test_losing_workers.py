@@ -5,8 +5,10 @@ import signal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pytest
 from tests.integration.orchestrator.conftest import Bench
 
+from upperbound.domain import worker_state
 from upperbound.domain.events import EventType
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.run_view import Limits
@@ -117,3 +119,22 @@ def test_a_worker_that_is_taken_out_ends_and_the_run_goes_on_to_its_end(bench: B
     out, rest = bench.store.results.children(run_id)
     assert 0 < out.operations < rest.operations
     assert bench.store.results.get(run_id).operations == out.operations + rest.operations
+
+
+def test_a_worker_that_freezes_is_taken_for_dead_and_ended_and_the_run_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_state, "STALE_AFTER_S", 3.0)
+    monkeypatch.setattr(worker_state, "DEAD_AFTER_S", 6.0)
+    run_id = bench.create(duration_seconds=15, more=CONTINUE)
+    with bench.running(run_id) as end:
+        bench.until_queries(run_id)
+        frozen = bench.launcher.handles["worker-1"]
+        os.kill(frozen.pid, signal.SIGSTOP)
+        until(lambda: frozen.poll() is not None, "the frozen worker was ended")
+        assert bench.store.runs.get(run_id).status is RunStatus.RUNNING
+        row = end()
+    assert row.status is RunStatus.COMPLETED
+    reason = "worker_loss: 1 of 2 workers: worker-1 went silent, and its process was ended; last said: "
+    assert (row.completion_reason or "").startswith(reason)
+    assert bench.launcher.handles["worker-0"].poll() == 0

@@ -366,6 +366,12 @@ class TestGoingOnWithoutWorkers:
         assert decide(lenient(RunStatus.RUNNING, worker(0), replace(silent, exit_code=-9))) == []
         assert decide(lenient(RunStatus.RUNNING, worker(0), replace(silent, local=False))) == []
 
+    def test_a_silent_worker_that_was_ended_is_not_said_to_have_been_killed_by_somebody(self) -> None:
+        ended = worker(1, exit_code=-9, was_ended=True)
+        assert decide(view(RunStatus.RUNNING, worker(0), ended))[0] == Fail(
+            "worker_failure: worker-1 went silent, and its process was ended; last said: nothing"
+        )
+
     def test_the_planned_end_comes_as_if_nothing_had_happened(self) -> None:
         over = lenient(RunStatus.RUNNING, worker(0), worker(1, exit_code=-9), elapsed_s=25.0)
         assert decide(over) == [Stop("duration_over", RunStatus.STOPPING), SetPhase(Phase.COOLDOWN)]
