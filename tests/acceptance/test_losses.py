@@ -14,7 +14,7 @@ from tests.acceptance.place import CLOCK, Place
 from tests.acceptance.scenarios import ITEMS_DDL, items_scenario
 
 from upperbound.domain.run_state import RunStatus
-from upperbound.orchestrator.service import FREE_DISK_BYTES
+from upperbound.orchestrator.log_space import FREE_DISK_BYTES
 from upperbound.targets.embedded.server import EmbeddedServer
 
 MEBIBYTE = 2**20

@@ -3,27 +3,26 @@
 import logging
 import os
 import secrets
-import shutil
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from pydantic import SecretStr
 
 import upperbound
 from upperbound.clock import Clock
-from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunEvent, next_status
-from upperbound.errors import ConfigurationError, RunFailed, WorkerFailed
+from upperbound.errors import RunFailed, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.environment import describe_environment
+from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop, worker_ids
-from upperbound.scenario.model import FixedScaling, Scenario
+from upperbound.orchestrator.start_checks import start_warnings
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
@@ -31,9 +30,6 @@ from upperbound.store.runs import NewRun, RunRow
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, preflight
 
 log = logging.getLogger(__name__)
-
-FREE_DISK_BYTES = 256 * 2**20
-"""What must be free for the query log before a run may start."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +64,12 @@ class Orchestrator:
             StoreError: the run cannot be written.
         """
         scenario = request.scenario
-        plan = _plan(scenario)
-        self._check_disk()
+        self._home.mkdir(parents=True, exist_ok=True)
+        facts = host_facts()
+        plan = plan_on_host(scenario, facts)
+        warnings = start_warnings(self._store, self._clock, home=self._home, scenario=scenario, plan=plan, facts=facts)
         conninfo = ConnInfo(url=request.target_url, password=request.password, application_name="upperbound:preflight")
-        report = preflight(conninfo, scenario, plan.total_threads)
+        report = preflight(conninfo, scenario, plan.total_threads, clock=self._clock)
         seed = scenario.workload.seed
         config = RunConfig(
             scenario=scenario,
@@ -96,7 +94,7 @@ class Orchestrator:
         )
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
         self._store.results.set_environment(run_id, environment)
-        self.warnings[run_id] = report.warnings
+        self.warnings[run_id] = (*warnings, *report.warnings)
         if request.password is not None:
             self._passwords[run_id] = request.password
         return run_id
@@ -214,26 +212,3 @@ class Orchestrator:
         if run_id in self._passwords:
             environment[TARGET_PASSWORD_VARIABLE] = self._passwords[run_id].get_secret_value()
         return environment
-
-    def _check_disk(self) -> None:
-        self._home.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self._home).free
-        if free < FREE_DISK_BYTES:
-            raise ConfigurationError(
-                f"only {free / 2**20:.0f} MiB are free in {self._home} for the query log, which keeps every query; "
-                f"at least {FREE_DISK_BYTES / 2**20:.0f} MiB are needed to start",
-                hint="free disk space, or point UPPERBOUND_HOME to another disk",
-            )
-
-
-def _plan(scenario: Scenario) -> WorkerPlan:
-    """Plan the workers on this machine."""
-    scaling = scenario.scaling
-    fixed = scaling if isinstance(scaling, FixedScaling) else None
-    return plan_workers(
-        threads=scenario.load.threads,
-        mode=scaling.mode,
-        min_workers=fixed.min_workers if fixed else None,
-        min_threads=fixed.min_threads if fixed else None,
-        cap=per_worker_cap(cores=os.cpu_count() or 1, memory_gib=psutil.virtual_memory().available / 2**30),
-    )

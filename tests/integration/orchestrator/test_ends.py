@@ -20,7 +20,7 @@ from upperbound.clock import SystemClock
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
-from upperbound.domain.worker_state import WorkerStatus
+from upperbound.domain.worker_state import WorkerExit, WorkerStatus
 from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, WorkerFailed
 from upperbound.launchers.base import WorkerSpec
 from upperbound.orchestrator.stopping import request_stop
@@ -191,7 +191,8 @@ def test_a_forced_stop_ends_at_once_whatever_is_in_flight_and_says_what_was_lost
     assert (row.status, row.phase) == (RunStatus.CANCELLED, Phase.COMPLETED)
     assert (row.cancellation_reason or "").startswith("stopped by ada; worker-0 is ")
     assert (row.cancellation_reason or "").count("had not drained") == 2
-    assert [handle.poll() for handle in bench.launcher.handles.values()] == [-signal.SIGKILL] * 2
+    ends = {handle.poll() for handle in bench.launcher.handles.values()}
+    assert ends <= {WorkerExit.CLEAN, -signal.SIGKILL}, "cancelled in time, or killed"
 
 
 def test_force_alone_leaves_a_run_its_planned_time(bench: Bench) -> None:
@@ -246,8 +247,8 @@ def test_a_controller_that_has_lost_the_run_lets_go_and_the_workers_end_by_the_p
 def test_a_disk_without_room_for_the_log_is_refused_before_anything_is_written(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upperbound.orchestrator.service.FREE_DISK_BYTES", 1 << 60)
-    with pytest.raises(ConfigurationError, match="MiB are free"):
+    monkeypatch.setattr("upperbound.orchestrator.log_space.FREE_DISK_BYTES", 1 << 60)
+    with pytest.raises(ConfigurationError, match="are free"):
         bench.create()
     assert bench.store.runs.list() == []
 
