@@ -33,6 +33,8 @@ from upperbound.store.types import UtcTimestamp
 
 ENDS_WITHIN_S = 450.0
 """How long after the last fault a run must have ended, its results be written and every worker process be gone."""
+LONG_OUTAGE_S = 45.0
+"""A store that is away for longer takes the workers with it."""
 AFTERMATH_S = 15.0
 """How long is waited for delayed writes after the end."""
 MEMORY = Path("/dev/shm")
@@ -117,6 +119,7 @@ class Simulation:
         self.world.run_until(lambda: False, ended_s + AFTERMATH_S)
         self.watch.check_run("the end")
         self._check_totals()
+        self._check_cause()
         return self.watch.row()
 
     # The cluster ------------------------------------------------------------------------------------------------
@@ -196,6 +199,18 @@ class Simulation:
             if worker.process.alive
         ]
         return f"{row.status}/{row.phase}, lease {row.lease_owner}, alive: {', '.join(workers) or 'no worker'}"
+
+    def _check_cause(self) -> None:
+        """A run fails only if something happened that a run may fail of; what a controller suffers is nothing such."""
+        row, faults = self.watch.row(), self.faults
+        cannot_fail = (
+            faults.worker_crash == faults.stall == faults.stale == 0
+            and all(worker.process.exit_code == WorkerExit.CLEAN for worker in self.launcher.workers)
+            and all(end - begin < LONG_OUTAGE_S for begin, end in faults.outages)
+            and not (faults.late_worker or faults.failed_launch or faults.workload_error)
+        )
+        if cannot_fail and row.status is RunStatus.FAILED and "start_timeout" not in (row.completion_reason or ""):
+            raise Violation(f"the run failed, and nothing had happened to its workers: {row.completion_reason}")
 
     def _check_totals(self) -> None:
         """A run that ended as planned counts everything that its workers have done, as far as they were not lost."""

@@ -47,6 +47,11 @@ __all__ = [
 
 _PHASE_ORDER = list(Phase)
 
+CLOCK_RATE_ERROR = 0.001
+"""How much faster than the store's clock a worker's may go, as a share; what is kept on time by NTP stays below."""
+CLOCK_READING_ERROR_S = 0.5
+"""How far a worker may be out when it learns the start from the store: half of the time the answer took."""
+
 
 def decide(view: RunView) -> list[Action]:
     """Return what is to be done now, in order; empty when there is nothing to do but wait.
@@ -95,9 +100,10 @@ def _while_running(view: RunView) -> list[Action]:
     elapsed_s = view.elapsed_s or 0.0
     phase = view.plan.phase_at(elapsed_s)
     time_is_over = phase is Phase.COOLDOWN
-    # Workers end by the plan on their own when no controller was there to stop them, so that an end is no loss by then.
-    losses = view.losses(may_have_completed=time_is_over)
-    if losses and _is_fatal(view, may_have_completed=time_is_over):
+    # Workers end by the plan on their own, each by its own clock, so that an end is no loss by then.
+    nearly_over = elapsed_s >= view.plan.total_s * (1 - CLOCK_RATE_ERROR) - CLOCK_READING_ERROR_S
+    losses = view.losses(may_have_completed=nearly_over)
+    if losses and _is_fatal(view, may_have_completed=nearly_over):
         return _fail(view, "worker_failure", losses)
     if time_is_over:
         return [*_end_lost(view), Stop("duration_over", RunStatus.STOPPING), *_advance(view, phase)]
