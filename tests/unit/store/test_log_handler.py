@@ -265,8 +265,14 @@ def test_a_long_message_is_cut_and_no_part_of_a_password_is_left_at_the_cut(
 
 
 def test_arguments_that_do_not_fit_are_told_on_stderr_and_break_nothing(
-    sink: Sink, logger: logging.Logger, handle: Handle, capsys: pytest.CaptureFixture[str]
+    sink: Sink,
+    logger: logging.Logger,
+    handle: Handle,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # The command line, which other tests of this process use, turns it off.
+    monkeypatch.setattr(logging, "raiseExceptions", True)
     handler = handle()
     too_few = (1,)
     logger.info("%d of %d", *too_few)
