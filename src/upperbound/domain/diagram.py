@@ -37,7 +37,8 @@ _PAGE: Final = """\
 # States of a run and of a worker
 
 This page is generated from the transition tables (`python -m upperbound.domain.diagram`). An event that a state
-does not accept is an error and changes nothing. Events that leave a state as it is are not drawn: a stop is safe in every state.
+does not accept is an error and changes nothing. Events that leave a state as it is are not drawn: a stop is safe in
+every state.
 
 ## Run
 
