@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.simulation.faults import Break
-from tests.simulation.run import Ground, Outcome, simulate
+from tests.simulation.run import Chunk, Ground, Outcome, simulate, simulate_chunk
 
 from upperbound.clock import SystemClock
 
@@ -47,7 +47,7 @@ def _replay(seed: int, broken: Break | None) -> int:
 def _many(start: int, seeds: int, jobs: int, broken: Break | None) -> int:
     clock = SystemClock()
     began_ns = clock.monotonic_ns()
-    chunks = [(first, min(first + CHUNK, start + seeds), broken) for first in range(start, start + seeds, CHUNK)]
+    chunks = [Chunk(first, min(first + CHUNK, start + seeds), broken) for first in range(start, start + seeds, CHUNK)]
     injected: Counter[str] = Counter()
     endings: Counter[str] = Counter()
     done = calls = 0
@@ -64,27 +64,14 @@ def _many(start: int, seeds: int, jobs: int, broken: Break | None) -> int:
     return 0
 
 
-def _outcomes(chunks: list[tuple[int, int, Break | None]], jobs: int) -> Iterator[Outcome]:
+def _outcomes(chunks: list[Chunk], jobs: int) -> Iterator[Outcome]:
     if jobs == 1:
         for chunk in chunks:
-            yield from _simulate_chunk(chunk)
+            yield from simulate_chunk(chunk)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for outcomes in pool.imap(_simulate_chunk, chunks):
+        for outcomes in pool.imap(simulate_chunk, chunks):
             yield from outcomes
-
-
-def _simulate_chunk(chunk: tuple[int, int, Break | None]) -> list[Outcome]:
-    """Simulate the seeds from the first to before the second, up to the first that fails."""
-    logging.disable(logging.CRITICAL)
-    first, end, broken = chunk
-    outcomes = []
-    with Ground() as ground:
-        for seed in range(first, end):
-            outcomes.append(simulate(ground, seed, broken=broken))
-            if outcomes[-1].violation is not None:
-                break
-    return outcomes
 
 
 def _say_violation(outcome: Outcome, broken: Break | None) -> int:

@@ -254,6 +254,27 @@ def simulate(ground: Ground, seed: int, *, broken: Break | None = None, tracing:
     )
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Seeds that one process takes at a time, from ``first`` to before ``end``."""
+
+    first: int
+    end: int
+    broken: Break | None = None
+
+
+def simulate_chunk(chunk: Chunk) -> list[Outcome]:
+    """Simulate the seeds of a chunk, up to the first that breaks an invariant; says nothing in the log."""
+    logging.disable(logging.CRITICAL)
+    outcomes = []
+    with Ground() as ground:
+        for seed in range(chunk.first, chunk.end):
+            outcomes.append(simulate(ground, seed, broken=chunk.broken))
+            if outcomes[-1].violation is not None:
+                break
+    return outcomes
+
+
 _SCENARIOS: dict[tuple[int, int, str], Scenario] = {}
 
 

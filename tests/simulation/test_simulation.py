@@ -61,7 +61,7 @@ def test_a_deliberate_fault_is_found_and_can_be_replayed(ground: Ground, broken:
 
 
 def test_a_seed_that_fails_is_printed_with_its_replay_command() -> None:
-    command = [sys.executable, "-m", "tests.simulation", "--seeds", "5", "--break", "no-lease"]
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "60", "--jobs", "2", "--break", "no-lease"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1, ended.stderr
     seed = ended.stdout.partition("seed ")[2].split(" ", 1)[0]
