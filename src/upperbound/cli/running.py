@@ -16,7 +16,7 @@ from upperbound.cli.output import print_result
 from upperbound.cli.progress import Progress, make_progress
 from upperbound.cli.settings import Settings
 from upperbound.cli.stop_signals import StopSignals
-from upperbound.cli.target import OpenTarget, open_target
+from upperbound.cli.target import open_target
 from upperbound.clock import Clock, SystemClock
 from upperbound.domain.log_lines import LogSource
 from upperbound.domain.run_state import TERMINAL
@@ -54,6 +54,10 @@ class RunControl(Protocol):
 
     def start_run(self, run_id: str) -> None:
         """Launch its workers."""
+        ...
+
+    def adopt_run(self, run_id: str) -> None:
+        """Take it over from a controller that is gone."""
         ...
 
     def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
@@ -121,11 +125,45 @@ def carry_out(
         stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
         stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
         log.info("run %s created: %s", run_id, order.loaded.scenario.name)
+        progress.say(f"Run {run_id}: starting the workers …")
+        _bring_to_end(_Run(store, control, run_id, progress, signals), control.start_run)
+        summary = _summarise(store, run_id)
+        _hand_out(summary, store, file, kept=target.kept)
+    return exit_code(summary)
+
+
+def carry_on(
+    run: str,
+    settings: Settings,
+    *,
+    json_path: Path | None = None,
+    quiet: bool = False,
+    make_control: MakeControl = local_control,
+    clock: Clock | None = None,
+) -> ExitCode:
+    """Take over a run whose controller is gone, bring it to its end, and return the exit code it would have had.
+
+    ``run`` may be the beginning of its id. Must be called in the main thread, whose signals it takes over.
+
+    Raises:
+        UpperboundError: there is no such run, its controller is alive, or the store was lost.
+        KeyboardInterrupt: stopped before the run was taken over.
+    """
+    clock = clock or SystemClock()
+    file = JsonFile(json_path) if json_path else None
+    with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        store = stack.enter_context(open_store(settings.store_url, migrate=False))
+        control = make_control(store, settings.home, clock)
+        run_id = store.runs.resolve(run)
+        progress = make_progress(quiet=quiet, clock=clock)
+        progress.say(f"Run {run_id}: waiting until its controller's lease has run out …")
+        control.adopt_run(run_id)
+        stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
+        stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
         _bring_to_end(_Run(store, control, run_id, progress, signals))
-        summary = load_summary(store, run_id)
-        with contextlib.suppress(StoreUnreachable):
-            store.results.save_summary(run_id, summary.model_dump(mode="json"))
-        _hand_out(summary, store, file, target)
+        summary = _summarise(store, run_id)
+        _hand_out(summary, store, file)
     return exit_code(summary)
 
 
@@ -140,20 +178,20 @@ class _Run:
     signals: StopSignals
 
 
-def _bring_to_end(run: _Run) -> None:
-    """Start the run and return when it has ended, well or badly; signals stop it.
+def _bring_to_end(run: _Run, start: Callable[[str], None] | None = None) -> None:
+    """Return when the run, after ``start`` if that is given, has ended, well or badly; signals stop it.
 
     Raises:
         UpperboundError: it did not end here; its workers have been told to.
     """
     for warning in run.control.warnings.get(run.run_id, ()):
         run.progress.warn(f"warning: {warning}")
-    run.progress.say(f"Run {run.run_id}: starting the workers …")
     stopping = _Stopping(run)
     run.signals.hand_over(stopping.ask, stopping.force)
     try:
         with run.progress.running():
-            run.control.start_run(run.run_id)
+            if start is not None:
+                start(run.run_id)
             run.control.drive(run.run_id, _Watch(run))
     except (RunFailed, IllegalTransition):
         # The run's row says how it ended: cancelled before its start, or without a worker that could be launched.
@@ -221,7 +259,15 @@ class _Stopping:
             self.ended.wait(_FORCE_S)
 
 
-def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, target: OpenTarget) -> None:
+def _summarise(store: Store, run_id: str) -> RunSummary:
+    """Return the run's summary, and keep it with the run."""
+    summary = load_summary(store, run_id)
+    with contextlib.suppress(StoreUnreachable):
+        store.results.save_summary(run_id, summary.model_dump(mode="json"))
+    return summary
+
+
+def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, *, kept: str = "") -> None:
     """Write the summary where it was asked for, and print it; one failing does not keep the other from happening."""
     failure: ConfigurationError | None = None
     if file is not None:
@@ -232,8 +278,8 @@ def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, target: 
             failure = ConfigurationError(error.message, hint=hint)
     with contextlib.suppress(OSError):
         print_result(result(summary, planned_mix(store.runs.get(summary.run_id))))
-        if target.kept:
-            sys.stdout.write(f"\n{target.kept}\n")
+        if kept:
+            sys.stdout.write(f"\n{kept}\n")
     if failure is not None:
         raise failure
 

@@ -1,4 +1,4 @@
-"""``upperbound runs``: the history in the store, and stopping what goes on."""
+"""``upperbound runs``: the history in the store, stopping what goes on, and taking over what nobody watches."""
 
 import contextlib
 import getpass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from upperbound.cli.options import AsJson, RunId, Store
+from upperbound.cli.options import AsJson, JsonPath, Quiet, RunId, Store
 from upperbound.cli.runs_logs import logs
 from upperbound.domain.run_state import TERMINAL, RunStatus
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from upperbound.clock import Clock
     from upperbound.store.engine import Store as OpenStore
 
-app = typer.Typer(help="List, show and stop runs.", rich_markup_mode=None)
+app = typer.Typer(help="List, show, stop and take over runs.", rich_markup_mode=None)
 
 POLL_S: Final = 0.5
 """How often a command that waits for a run looks at it."""
@@ -104,6 +104,19 @@ def stop(
     typer.echo(f"run {run_id}: {status.value}")
 
 
+@app.command()
+def adopt(run: RunId, json_path: JsonPath = None, quiet: Quiet = False, store: Store = None) -> None:
+    """Take over a run whose controller is gone.
+
+    Workers go on by the plan when the command that started them dies. This waits until that command's lease has run
+    out, brings the run to its end, and prints its result. A run whose controller is alive is left alone.
+    """
+    from upperbound.cli.running import carry_on
+    from upperbound.cli.settings import load_settings
+
+    raise typer.Exit(carry_on(run, load_settings(store=store), json_path=json_path, quiet=quiet))
+
+
 app.command()(logs)
 
 
@@ -123,7 +136,7 @@ def wait_for_end(store: "OpenStore", run_id: str, clock: "Clock") -> RunStatus:
         if unattended and run.status_age_s > UNATTENDED_S:
             raise RunFailed(
                 f"run {run_id} is {run.status.value} and no controller watches it",
-                hint="its workers have been told to stop; the run stays in the list as it is",
+                hint=f"its workers have been told to stop; finish it with `upperbound runs adopt {run_id}`",
             )
         clock.sleep(POLL_S)
 
