@@ -214,9 +214,9 @@ class Worker:
         self.finishing = True
 
         def last_writes() -> None:
-            control.finish(0.0 if control.store_lost else STORE_LOST_S)
+            written = control.finish(0.0 if control.store_lost else STORE_LOST_S)
             self._check(control)
-            self.process.end(code)
+            self.process.end(code if written or code else WorkerExit.STORE_UNREACHABLE)
 
         self.control_thread.after(0.0, last_writes)
 

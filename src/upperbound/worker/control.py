@@ -233,8 +233,8 @@ class Control:
         self._cancel_at_ns = 0
         self.request_stop()
 
-    def finish(self, wait_s: float) -> None:
-        """End the control thread, and do the writes that wait and a last heartbeat.
+    def finish(self, wait_s: float) -> bool:
+        """End the control thread, do the writes that wait and a last heartbeat, and say whether all could be done.
 
         Tries for ``wait_s`` while the store is away; what cannot be written then is said in the log.
         """
@@ -246,7 +246,7 @@ class Control:
             self._thread.join(wait_s)
             if self._thread.is_alive():
                 log.warning("the store does not answer; last rows are lost")
-                return
+                return False
         while True:
             try:
                 self._write_what_waits()
@@ -254,10 +254,10 @@ class Control:
             except StoreUnreachable as error:
                 if self._clock.monotonic_ns() >= deadline_ns:
                     log.warning("the store stays away; last rows are lost: %s", error)
-                    return
+                    return False
                 self._clock.sleep(RETRY_S)
             else:
-                return
+                return True
 
     # The thread -------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -39,6 +41,8 @@ from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 START_TIMEOUT_S = 120.0
 """The longest a ready worker waits for the start."""
@@ -80,11 +84,20 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
 
 
 def _open_store(url: str, clock: Clock) -> Store:
-    """Open the store, trying for as long as a running worker would."""
+    """Open the store, patiently."""
+    return _patiently(lambda: open_store(url, migrate=False), clock)
+
+
+def _patiently(attempt: Callable[[], Answer], clock: Clock) -> Answer:
+    """Return what ``attempt`` returns, trying for as long as a running worker would while the store is away.
+
+    Raises:
+        StoreUnreachable: it stayed away.
+    """
     deadline = clock.monotonic_ns() + int(STORE_LOST_S * 1e9)
     while True:
         try:
-            return open_store(url, migrate=False)
+            return attempt()
         except StoreUnreachable:
             if clock.monotonic_ns() >= deadline:
                 raise
@@ -98,20 +111,22 @@ def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker
         ConfigurationError: it cannot even begin; its heartbeat says why.
     """
     try:
-        return _Worker(store, _read_config(store, options), options, clock)
+        return _Worker(store, _read_config(store, options, clock), options, clock)
     except ConfigurationError as error:
         _say_failed(store, options, error)
         raise
 
 
-def _read_config(store: Store, options: WorkerOptions) -> RunConfig:
+def _read_config(store: Store, options: WorkerOptions, clock: Clock) -> RunConfig:
     """Return what the run's row says is to be done.
 
     Raises:
         ConfigurationError: this version cannot read it, or it has no place for this worker.
+        StoreUnreachable: the store stayed away.
     """
+    run = _patiently(lambda: store.runs.get(options.run_id), clock)
     try:
-        config = RunConfig.model_validate(store.runs.get(options.run_id).scenario_config)
+        config = RunConfig.model_validate(run.scenario_config)
     except ValidationError as error:
         raise ConfigurationError(
             f"the configuration of run {options.run_id} cannot be read: {error}",
@@ -179,8 +194,9 @@ class _Worker:
             log.exception("an error that nobody has thought of")
             code = self._failed(WorkerExit.WORKLOAD, error)
         finally:
-            control.finish(self._patience_s)
-        return code
+            written = control.finish(self._patience_s)
+        # A worker that says it is clean when its last rows are lost would have its run take what is left for all.
+        return code if written or code is not WorkerExit.CLEAN else WorkerExit.STORE_UNREACHABLE
 
     @property
     def _patience_s(self) -> float:

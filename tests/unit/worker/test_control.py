@@ -396,7 +396,7 @@ def test_writes_that_wait_at_the_end_are_done_before_the_last_heartbeat(rig: Rig
     rig.control.advance(WorkerEvent.STOP)
     rig.control.advance(WorkerEvent.DRAINED)
     rig.network.down = False
-    rig.control.finish(10.0)
+    assert rig.control.finish(10.0)
     assert len(seen) == 1
     assert seen[0] is not WorkerStatus.COMPLETED, "whoever sees COMPLETED must find the result"
     assert rig.heartbeat.status is WorkerStatus.COMPLETED
@@ -437,7 +437,7 @@ def test_the_end_waits_for_the_store_only_as_long_as_it_is_told(rig: Rig) -> Non
     rig.begin()
     rig.network.down = True
     before_ns = rig.clock.monotonic_ns()
-    rig.control.finish(7.0)
+    assert not rig.control.finish(7.0), "the worker must not say that it is clean"
     assert 7.0 <= (rig.clock.monotonic_ns() - before_ns) / 1e9 < 8.0
     assert rig.heartbeat.status is WorkerStatus.RUNNING
 
