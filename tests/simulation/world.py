@@ -21,8 +21,8 @@ class Crash(BaseException):
     """The process that runs this line has died; no ``except Exception`` of the real code may catch it."""
 
 
-class Violation(AssertionError):
-    """An invariant does not hold."""
+class Violation(BaseException):
+    """An invariant does not hold; no ``except Exception`` of the real code may hide it."""
 
 
 @dataclass(frozen=True)
