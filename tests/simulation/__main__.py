@@ -4,11 +4,14 @@ import argparse
 import logging
 import multiprocessing
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 from tests.simulation.faults import Break
-from tests.simulation.run import Chunk, Ground, Outcome, simulate, simulate_chunk
+from tests.simulation.run import MEMORY, Chunk, Ground, Outcome, simulate, simulate_chunk
 
 from upperbound.clock import SystemClock
 
@@ -69,6 +72,12 @@ def _outcomes(chunks: list[Chunk], jobs: int) -> Iterator[Outcome]:
         for chunk in chunks:
             yield from simulate_chunk(chunk)
         return
+    with tempfile.TemporaryDirectory(prefix="simulation-", dir=MEMORY) as folder:
+        placed = [replace(chunk, within=Path(folder)) for chunk in chunks]
+        yield from _outcomes_in_parallel(placed, jobs)
+
+
+def _outcomes_in_parallel(chunks: list[Chunk], jobs: int) -> Iterator[Outcome]:
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         for outcomes in pool.imap(simulate_chunk, chunks):
             yield from outcomes

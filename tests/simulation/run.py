@@ -37,7 +37,7 @@ LONG_OUTAGE_S = 45.0
 """A store that is away for longer takes the workers with it."""
 AFTERMATH_S = 15.0
 """How long is waited for delayed writes after the end."""
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ class Outcome:
 class Ground:
     """A store in memory that many runs are simulated on, one after another."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=MEMORY if MEMORY.is_dir() else None))
+    def __init__(self, within: Path | None = None) -> None:
+        """Keep the store's file in a folder of its own, ``within`` another one or in memory."""
+        self._folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=within or MEMORY))
         path = self._folder / "store.db"
         self.world: World | None = None
         """The world whose time is the store's."""
@@ -261,13 +262,15 @@ class Chunk:
     first: int
     end: int
     broken: Break | None = None
+    within: Path | None = None
+    """Where to keep files; whoever made that folder removes it, also when this process is ended."""
 
 
 def simulate_chunk(chunk: Chunk) -> list[Outcome]:
     """Simulate the seeds of a chunk, up to the first that breaks an invariant; says nothing in the log."""
     logging.disable(logging.CRITICAL)
     outcomes = []
-    with Ground() as ground:
+    with Ground(chunk.within) as ground:
         for seed in range(chunk.first, chunk.end):
             outcomes.append(simulate(ground, seed, broken=chunk.broken))
             if outcomes[-1].violation is not None:
