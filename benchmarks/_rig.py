@@ -183,6 +183,7 @@ class _CpuMeter:
 
     def __init__(self) -> None:
         self._measuring = False
+        self._workers = 0
         self._spent: list[tuple[float, float]] = []
         self._over = threading.Event()
 
@@ -214,13 +215,16 @@ class _CpuMeter:
         while not self._over.wait(0.2):
             if not self._measuring:
                 continue
-            spent = 0.0
+            spent, workers = 0.0, 0
             for process in own.children():
                 with contextlib.suppress(psutil.Error):
                     if "upperbound.worker" in process.cmdline():
                         times = process.cpu_times()
                         spent += times.user + times.system
-            if self._measuring:
+                        workers += 1
+            # A worker that has just ended by its plan takes its time with it.
+            if self._measuring and workers >= self._workers:
+                self._workers = workers
                 self._spent.append((clock.monotonic_ns() / 1e9, spent))
 
 
