@@ -223,7 +223,7 @@ class _CpuMeter:
                         spent += times.user + times.system
                         workers += 1
             # A worker that has just ended by its plan takes its time with it.
-            if self._measuring and workers >= self._workers:
+            if workers >= self._workers:
                 self._workers = workers
                 self._spent.append((clock.monotonic_ns() / 1e9, spent))
 
