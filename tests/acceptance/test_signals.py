@@ -2,19 +2,18 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from tests.acceptance.conftest import Database
+from tests.acceptance.freezing import frozen_server
 from tests.acceptance.place import CLOCK, Place, Running, until
 from tests.acceptance.query_log import QueryLog
 from tests.acceptance.scenarios import items_scenario, sleeping_scenario
 
 from upperbound.domain.events import EventType
 from upperbound.domain.run_state import RunStatus
-from upperbound.targets.embedded.watcher import children
 
 STOP_SENDING_S = 2.0
 """From the STOP event to the last query that starts: typically well below a second."""
@@ -163,25 +162,12 @@ def test_workers_of_a_killed_command_end_by_the_plan_when_their_server_goes_on(
     assert until(lambda: database.sessions() == 0, 5.0)
 
 
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    """Stop a server with all its processes for the length of the block, as a frozen virtual machine would."""
-    family = [pid, *children(pid)]
-    for member in family:
-        os.kill(member, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for member in family:
-            os.kill(member, signal.SIGCONT)
-
-
 def test_a_server_that_stands_still_for_three_seconds_shows_in_the_latencies(place: Place, database: Database) -> None:
     place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 6}))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
     place.measuring_run(command)
 
-    with stopped(database.server.pid):
+    with frozen_server(database.server.pid):
         CLOCK.sleep(3.0)
     outcome = command.wait(30.0)
 

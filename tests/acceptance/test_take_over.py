@@ -1,6 +1,7 @@
 """The command that drives a run is killed, and another one brings the run to its end with the right totals."""
 
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from upperbound.store.engine import init_store, open_store
 from upperbound.store.runs import RunRow
 
 TAKEN_OVER_S = 60.0
+ADOPT = ("runs", "adopt", "--json", "run.json")
 
 
 def in_warmup(run: RunRow) -> bool:
@@ -56,13 +58,21 @@ def kill_when(
 
 
 @pytest.fixture
-def postgres_store(database: Database) -> str:
-    """The URL, password included, of a PostgreSQL store in a schema of its own."""
-    with psycopg.connect(database.url_with_password, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE taken_over_store")
-    url = database.server.url_with_password("taken_over_store")
-    init_store(url)
-    return url
+def postgres_store(database: Database) -> Iterator[str]:
+    """The URL, password included, of a PostgreSQL store of the test's own."""
+    name = f"store_{secrets.token_hex(6)}"
+    with psycopg.connect(database.url_with_password, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        url = database.server.url_with_password(name)
+        init_store(url)
+        yield url
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, place: Place) -> str:
+    """The URL of an SQLite store, then of a PostgreSQL store."""
+    return place.store_url if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
 
 
 def assert_right_totals(place: Place, summary: dict[str, Any]) -> None:
@@ -74,12 +84,12 @@ def assert_right_totals(place: Place, summary: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("reached", [in_warmup, in_measurement])
 def test_a_run_whose_command_was_killed_is_brought_to_its_end(
-    reached: Callable[[RunRow], bool], place: Place, database: Database
+    reached: Callable[[RunRow], bool], place: Place, database: Database, store_url: str
 ) -> None:
     scenario = items_scenario(database.url, SHORT)
-    run_id = kill_when(reached, place, database, scenario, place.store_url)
+    run_id = kill_when(reached, place, database, scenario, store_url)
 
-    outcome = place.run("runs", "adopt", run_id, "--json", "run.json", deadline_s=TAKEN_OVER_S)
+    outcome = place.run(*ADOPT, run_id, "--store", store_url, deadline_s=TAKEN_OVER_S)
 
     summary = place.summary("run.json")
     assert outcome.code in {0, 7}, outcome.text
@@ -89,11 +99,11 @@ def test_a_run_whose_command_was_killed_is_brought_to_its_end(
     assert place.nothing_is_left(), place.leftovers()
 
 
-def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: Database) -> None:
+def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: Database, store_url: str) -> None:
     scenario = sleeping_scenario(database.url, 3.0).replace("duration_seconds: 60", "duration_seconds: 1")
-    run_id = kill_when(in_stopping, place, database, scenario, place.store_url)
+    run_id = kill_when(in_stopping, place, database, scenario, store_url)
 
-    outcome = place.run("runs", "adopt", run_id, "--json", "run.json", deadline_s=TAKEN_OVER_S)
+    outcome = place.run(*ADOPT, run_id, "--store", store_url, deadline_s=TAKEN_OVER_S)
 
     summary = place.summary("run.json")
     assert outcome.code in {0, 7}, outcome.text
@@ -104,7 +114,7 @@ def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: D
 def test_of_two_commands_that_take_over_one_does_and_the_other_says_why_not(
     place: Place, database: Database, postgres_store: str
 ) -> None:
-    scenario = items_scenario(database.url, {"load.duration_seconds": 25})
+    scenario = items_scenario(database.url, {"load.duration_seconds": 12})
     run_id = kill_when(in_measurement, place, database, scenario, postgres_store)
 
     adopting = [place.start("runs", "adopt", run_id, "--store", postgres_store, "--json", f"{n}.json") for n in "ab"]

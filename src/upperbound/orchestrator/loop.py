@@ -46,7 +46,7 @@ LOOK_S = 0.02
 """How often a waiting loop looks at its processes and at what it was asked to do."""
 CANCEL_S = 1.0
 """How long workers that are about to be killed may take to cancel their queries and end by themselves."""
-LEASE_S = 10.0
+LEASE_S = 6.0
 """How long the run is ours without another tick."""
 STORE_PATIENCE_S = 60.0
 """How long the store may be away before the loop gives up."""

@@ -1,0 +1,64 @@
+"""What stands still for a while and comes back costs a run nothing but what it missed."""
+
+from itertools import pairwise
+
+from tests.acceptance.conftest import Database
+from tests.acceptance.freezing import frozen, frozen_server
+from tests.acceptance.place import CLOCK, Place
+from tests.acceptance.query_log import QueryLog
+from tests.acceptance.scenarios import items_scenario
+
+from upperbound.domain.run_state import RunStatus
+from upperbound.store.engine import init_store, open_store
+from upperbound.targets.embedded.server import EmbeddedServer
+
+PAUSE_S = 10.0
+
+
+def test_a_worker_that_stands_still_for_five_seconds_goes_on(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 8}))
+    command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
+    place.measuring_run(command)
+
+    with frozen(place.workers()["worker-1"]):
+        CLOCK.sleep(5.0)
+    outcome = command.wait(30.0)
+
+    summary = place.summary("run.json")
+    assert outcome.code in {0, 7}, outcome.text
+    assert summary["status"] == RunStatus.COMPLETED
+    log = QueryLog(place.home / "runs" / summary["run_id"])
+    assert log.count() == summary["query_log"]["rows"] == summary["total_operations"]
+    assert log.count("worker_id = 'worker-1' AND service_us >= 4500000") > 0, "its own queries show the pause"
+
+
+def test_a_store_that_stands_still_for_ten_seconds_leaves_no_gap_in_the_series(
+    place: Place, database: Database
+) -> None:
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 16}))
+    with EmbeddedServer(max_connections=50) as store_server:
+        store_url = store_server.url_with_password()
+        init_store(store_url)
+        arguments = ("run", "scenario.yaml", "--json", "run.json", "--store", store_url)
+        command = place.start(*arguments, environment=database.environment)
+        with open_store(store_url) as store:
+            deadline_ns = CLOCK.monotonic_ns() + 30_000_000_000
+            while not (runs := store.runs.list(limit=1)) or runs[0].total_ops == 0:
+                assert CLOCK.monotonic_ns() < deadline_ns, command.so_far()
+                CLOCK.sleep(0.1)
+        with frozen_server(store_server.pid):
+            CLOCK.sleep(PAUSE_S)
+        outcome = command.wait(60.0)
+
+        summary = place.summary("run.json")
+        assert outcome.code in {0, 7}, outcome.text
+        assert summary["status"] == RunStatus.COMPLETED
+        with open_store(store_url) as store:
+            for worker_id in ("worker-0", "worker-1"):
+                series = store.snapshots.series(summary["run_id"], worker_id=worker_id)
+                assert [row.sequence for row in series] == list(range(1, len(series) + 1))
+                gaps = [after.elapsed_s - before.elapsed_s for before, after in pairwise(series)]
+                assert max(gaps) < 3.0, f"{worker_id} has a gap: {gaps}"
+                assert series[-1].elapsed_s > 14.0
+    log = QueryLog(place.home / "runs" / summary["run_id"])
+    assert log.count() == summary["total_operations"] + summary["failed_operations"]
