@@ -181,7 +181,8 @@ class _CpuMeter:
         for process in [self._postmaster, *self._postmaster.children(recursive=True)]:
             with contextlib.suppress(psutil.Error):
                 times = process.cpu_times()
-                spent += times.user + times.system
+                # What a backend has used counts as its parent's children's once it has ended.
+                spent += times.user + times.system + times.children_user + times.children_system
         own = psutil.Process().cpu_times()
         return self._clock.monotonic_ns() / 1e9, own.user + own.system, spent
 
