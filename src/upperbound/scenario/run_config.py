@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from upperbound.scenario.fields import ScenarioModel, Whole
-from upperbound.scenario.model import Scenario, Table, TargetUrl, Threads
+from upperbound.scenario.fields import ScenarioModel, Threads, Whole
+from upperbound.scenario.model import Scenario, Table, TargetUrl
 
 
 class RunConfig(ScenarioModel):
@@ -15,6 +15,8 @@ class RunConfig(ScenarioModel):
     """The scenario, with every override applied."""
     threads: Annotated[tuple[Threads, ...], Field(min_length=1)]
     """Threads of each worker, by group id."""
+    worker_capacity: Annotated[Whole, Field(ge=1)] | None = None
+    """The most workers the run may ever have, those that have left it included; None for those of the plan."""
     seed: Annotated[Whole, Field(ge=0)]
     """Seed of the order of operations and of their values: the scenario's, or one drawn for this run."""
     target_url: TargetUrl
@@ -23,3 +25,8 @@ class RunConfig(ScenarioModel):
     """The table under test; None when no statement names one."""
     upperbound_version: str
     """The version that made this snapshot."""
+
+    @property
+    def capacity(self) -> int:
+        """The most workers the run may ever have."""
+        return max(len(self.threads), self.worker_capacity or 0)

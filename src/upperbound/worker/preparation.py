@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg.pq import ExecStatus
 
-from upperbound.domain.sharding import Shard
+from upperbound.domain.sharding import Shard, key_blocks
 from upperbound.errors import TargetError
 from upperbound.loadgen.event_loop import Statement
 from upperbound.loadgen.opening import Connection
@@ -50,7 +50,7 @@ def prepare(config: RunConfig, conninfo: ConnInfo, *, group_id: int, group_count
     texts = [render(operation, config.table) for operation in operations]
     with open_connection(conninfo) as connection:
         shapes = describe(connection, texts, [operation.label for operation in operations])
-        values = _TableValues(connection, config)
+        values = _TableValues(connection, config, group_id)
         plans = [
             _plan(operation, [pg_type(oid) for oid in shape.param_oids], values)
             for operation, shape in zip(operations, shapes, strict=True)
@@ -91,8 +91,9 @@ def prepare(config: RunConfig, conninfo: ConnInfo, *, group_id: int, group_count
 class _TableValues:
     """What parameters take from the target table, each asked for once."""
 
-    def __init__(self, connection: Connection, config: RunConfig) -> None:
+    def __init__(self, connection: Connection, config: RunConfig, group_id: int) -> None:
         self._connection = connection
+        self._group_id, self._capacity = group_id, config.capacity
         self._table = config.table or ""
         self._seed = config.seed
         self._pools: dict[tuple[str, int], Sequence[object]] = {}
@@ -112,6 +113,10 @@ class _TableValues:
         lane = self._lanes_taken[sequence]
         self._lanes_taken[sequence] += 1
         return lane, self._lanes[sequence]
+
+    def blocks(self) -> Iterator[int]:
+        """Return the blocks of keys of this worker, for one sequence."""
+        return key_blocks(self._group_id, self._capacity)
 
     def after(self, column: str) -> int:
         """Return one more than the highest value of a column."""
@@ -135,7 +140,8 @@ def _parameter(parameter: Param, kind: PgType, values: _TableValues) -> Paramete
         case SequenceParam(sequence=sequence):
             start = sequence.start if sequence.after is None else values.after(sequence.after)
             lane, lanes = values.lane(sequence)
-            return _drawn(kind, lambda shard: SequenceSource(start or 0, shard, lane=lane, lanes=lanes))
+            blocks = values.blocks()
+            return _drawn(kind, lambda _: SequenceSource(start or 0, blocks, lane=lane, lanes=lanes))
         case ChoiceParam(choice=choice):
             return _listed(kind, choice, lambda encoded, _: ListSource(encoded))
         case PoolParam(pool=column, limit=limit):

@@ -4,13 +4,14 @@ A source produces values in chunks; the driver's encoder turns a chunk into what
 then only takes the next element of an iterator.
 """
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upperbound.domain.sharding import Shard
+from upperbound.domain.sharding import BLOCK_KEYS
 from upperbound.workload.zipf import ZipfSampler
 
 Values = NDArray[np.int64] | Sequence[object]
@@ -20,7 +21,7 @@ class ValueSource(Protocol):
     """Produces the values of one parameter for one thread."""
 
     def chunk(self, rng: np.random.Generator, n: int) -> Values:
-        """Return the next ``n`` values; two sources of the same seed and shard return the same ones."""
+        """Return the next ``n`` values."""
         ...
 
 
@@ -48,20 +49,26 @@ class ZipfSource:
 
 
 class SequenceSource:
-    """Integers that no other thread of the run produces: its shard of ``start, start + 1, …``.
+    """Integers that no other thread of the run produces, from ``start`` on, in blocks of neighbours.
 
-    Parameters that draw from one sequence have a lane each, so that they do not meet either.
+    Which blocks a thread gets depends on who asks first; that none is given twice does not. Parameters that draw from
+    one sequence have a lane each, so that they do not meet either.
     """
 
-    def __init__(self, start: int, shard: Shard, *, lane: int = 0, lanes: int = 1) -> None:
-        self._next = start + lane + lanes * shard.sequence_value(0, 0)
-        self._step = lanes * shard.slots
+    def __init__(self, start: int, blocks: Iterator[int], *, lane: int = 0, lanes: int = 1) -> None:
+        """Take keys from ``blocks``, which all threads of a worker share; see :func:`key_blocks`."""
+        self._start, self._blocks, self._lanes = start + lane, blocks, lanes
+        self._left = np.empty(0, np.int64)
 
     def chunk(self, rng: np.random.Generator, n: int) -> Values:
-        """Return the next ``n`` integers of the shard, in order; ``rng`` is not used."""
+        """Return the next ``n`` integers; ``rng`` is not used."""
         del rng
-        values = self._next + np.arange(n, dtype=np.int64) * self._step
-        self._next += n * self._step
+        missing = n - len(self._left)
+        if missing > 0:
+            firsts = np.fromiter(itertools.islice(self._blocks, -(-missing // BLOCK_KEYS)), np.int64)
+            keys = (firsts[:, None] + np.arange(BLOCK_KEYS)).ravel()
+            self._left = np.concatenate([self._left, self._start + self._lanes * keys])
+        values, self._left = self._left[:n], self._left[n:]
         return values
 
 

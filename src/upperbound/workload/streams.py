@@ -53,7 +53,8 @@ class ThreadStream:
 class Workload:
     """The weighted mix with its parameters, dealt out to threads.
 
-    The same seed gives the same sequence of operations and parameters per thread of the run, whatever the timing.
+    The same seed gives the same sequence of operations and parameters per thread of the run, whatever the timing; only
+    the keys of a sequence go to whoever asks first.
     """
 
     def __init__(self, operations: Sequence[OperationPlan], *, seed: int) -> None:
@@ -80,7 +81,7 @@ class Workload:
         if not parameters:
             return repeat(None).__next__
         columns = [
-            _values(parameter, shard, np.random.default_rng([self._seed, shard.slot, index, place]))
+            _values(parameter, shard, np.random.default_rng([self._seed, *shard.identity, index, place]))
             for place, parameter in enumerate(parameters)
         ]
         return map(list, zip(*columns, strict=False)).__next__

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from upperbound.domain.sharding import Shard
+from upperbound.domain.sharding import BLOCK_KEYS, Shard, key_blocks
 from upperbound.workload.sources import ListSource, SequenceSource, UniformSource, Values, ZipfSource
 from upperbound.workload.streams import CHUNK, OperationPlan, ParameterPlan, Workload
 from upperbound.workload.zipf import ZipfSampler
@@ -69,32 +69,34 @@ def test_zipf_over_a_range_makes_its_lowest_value_the_most_frequent() -> None:
     assert 500 <= values.min() <= values.max() <= 599
 
 
-def test_sequences_of_all_threads_of_a_run_never_meet() -> None:
-    threads = [Shard(group, 8, thread, 100) for group in range(8) for thread in range(100)]
-    keys = [
-        key
-        for shard in threads
-        for key in np.asarray(SequenceSource(1_000_000, shard).chunk(np.random.default_rng(0), 50)).tolist()
-    ]
-    assert len(set(keys)) == len(keys) == 8 * 100 * 50
+def test_sequences_of_all_threads_of_a_run_never_meet_even_when_workers_join() -> None:
+    rng = np.random.default_rng(0)
+    keys: list[int] = []
+    for group in range(8):
+        blocks = key_blocks(group, 8)
+        threads = [SequenceSource(1_000_000, blocks) for _ in range(100)]
+        keys += [key for _ in range(3) for thread in threads for key in np.asarray(thread.chunk(rng, 17)).tolist()]
+    assert len(set(keys)) == len(keys) == 8 * 100 * 3 * 17
     assert min(keys) == 1_000_000
 
 
 def test_parameters_that_share_a_sequence_never_meet() -> None:
+    rng, n = np.random.default_rng(0), 3 * BLOCK_KEYS
     keys = [
         key
-        for shard in (Shard(group, 2, thread, 3) for group in range(2) for thread in range(3))
+        for group in range(2)
         for lane in range(2)
-        for key in np.asarray(SequenceSource(7, shard, lane=lane, lanes=2).chunk(np.random.default_rng(0), 40)).tolist()
+        for key in np.asarray(SequenceSource(7, key_blocks(group, 2), lane=lane, lanes=2).chunk(rng, n)).tolist()
     ]
-    assert sorted(keys) == list(range(7, 7 + 2 * 3 * 2 * 40))
+    assert sorted(keys) == list(range(7, 7 + 2 * 2 * n))
 
 
-def test_a_sequence_goes_on_where_its_last_chunk_ended() -> None:
-    shard, rng = Shard(1, 2, 0, 3), np.random.default_rng(0)
-    source = SequenceSource(10, shard)
-    chunks = [np.asarray(source.chunk(rng, n)).tolist() for n in (2, 3)]
-    assert [*chunks[0], *chunks[1]] == [shard.sequence_value(10, k) for k in range(5)]
+def test_a_sequence_goes_on_where_its_last_chunk_ended_and_keeps_neighbours_together() -> None:
+    rng = np.random.default_rng(0)
+    source = SequenceSource(10, key_blocks(1, 4))
+    chunks = [np.asarray(source.chunk(rng, n)).tolist() for n in (2, BLOCK_KEYS - 2, 1)]
+    assert chunks[0] + chunks[1] == list(range(10 + BLOCK_KEYS, 10 + 2 * BLOCK_KEYS))
+    assert chunks[2] == [10 + 5 * BLOCK_KEYS]
 
 
 def test_a_list_gives_each_of_its_values_and_refuses_to_be_empty() -> None:
@@ -124,6 +126,12 @@ def test_another_seed_or_another_thread_gives_other_work() -> None:
     reference = sent(workload(), Shard(0, 2, 0, 8), 100)
     assert sent(workload(seed=2), Shard(0, 2, 0, 8), 100) != reference
     assert sent(workload(), Shard(1, 2, 0, 8), 100) != reference
+
+
+def test_a_thread_beyond_the_plan_has_random_numbers_of_its_own() -> None:
+    planned, added = Shard(0, 2, 0, 8), Shard(2, 2, 8, 8)
+    assert planned.slot == added.slot
+    assert sent(workload(), planned, 100) != sent(workload(), added, 100)
 
 
 def test_an_operation_without_parameters_sends_none() -> None:
