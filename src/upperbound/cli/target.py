@@ -8,7 +8,8 @@ from typing import Final
 from pydantic import SecretStr
 
 from upperbound.scenario.loader import LoadedScenario
-from upperbound.scenario.model import EmbeddedTarget, FixedScaling, Scenario
+from upperbound.scenario.model import EmbeddedTarget, Scenario
+from upperbound.scenario.scaling import FixedScaling
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.targets.postgres import ConnInfo, open_connection

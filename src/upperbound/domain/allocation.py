@@ -1,6 +1,7 @@
 """How threads are spread over workers, and how many workers there are."""
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,30 @@ GIB_PER_THREAD: Final = 1 / 1024
 """Memory set aside per thread, in GiB: 1 MiB, ten times what an idle thread may take on our side."""
 MAX_PER_WORKER: Final = 1_000
 """Threads that one worker is built and tested for."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many workers a run may have, and how many threads each of them; None for no limit."""
+
+    min_workers: int = 1
+    max_workers: int | None = None
+    min_threads: int = 1
+    """Of each worker."""
+    max_threads: int | None = None
+    """Of each worker."""
+
+    @property
+    def floor(self) -> int:
+        """The fewest threads of all workers together."""
+        return self.min_workers * self.min_threads
+
+    @property
+    def ceiling(self) -> int | None:
+        """The most threads of all workers together; None when one of the two numbers has no limit."""
+        if self.max_workers is None or self.max_threads is None:
+            return None
+        return self.max_workers * self.max_threads
 
 
 def allocate(total: int, workers: int) -> list[int]:
@@ -76,6 +101,15 @@ def worker_count(threads: int, cap: int) -> int:
     if cap < 1:
         raise ValueError(f"a worker needs at least one thread, not {cap}")
     return max(1, -(-threads // cap))
+
+
+def threads_for_rate(rate_per_s: float, latency_ms: float) -> int:
+    """Return how many threads carry a rate when each operation takes ``latency_ms``: their product, at least 1.
+
+    Little's law, L = lambda x W (J. D. C. Little, *Operations Research* 9(3), 1961): the operations in flight, each of
+    which keeps a thread busy. It is the least number that can do; a rate that varies needs more.
+    """
+    return max(1, math.ceil(round(rate_per_s * latency_ms / 1e3, 9)))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from typing import Final
 import psutil
 
 from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
-from upperbound.scenario.model import FixedScaling, Scenario
+from upperbound.errors import ConfigurationError
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.scaling import FixedScaling
+from upperbound.scenario.unsupported import not_run_yet
 
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -56,11 +59,17 @@ def host_facts() -> HostFacts:
 
 
 def plan_on_host(scenario: Scenario, facts: HostFacts) -> WorkerPlan:
-    """Plan the workers of ``scenario`` on this machine."""
+    """Plan the workers of ``scenario`` on this machine.
+
+    Raises:
+        ConfigurationError: the scenario asks for what this version does not do.
+    """
+    if problems := not_run_yet(scenario.model_dump()):
+        raise ConfigurationError("the scenario cannot be run", problems=problems)
     scaling = scenario.scaling
     fixed = scaling if isinstance(scaling, FixedScaling) else None
     return plan_workers(
-        threads=scenario.load.threads,
+        threads=scenario.threads,
         mode=scaling.mode,
         min_workers=fixed.min_workers if fixed else None,
         min_threads=fixed.min_threads if fixed else None,

@@ -66,8 +66,14 @@ def _check_threads(scenario: Mapping[str, Any]) -> Iterator[Problem]:
     if not isinstance(load, Mapping) or load.get("mode", LoadMode.CONCURRENCY) != LoadMode.CONCURRENCY:
         return
     threads = load.get("threads")
-    if scaling.get("mode") == ScalingMode.AUTO and threads is None:
-        yield Problem("load.threads", "is missing", "AUTO scaling needs the number of threads, for instance 16")
+    if scaling.get("mode") in (ScalingMode.AUTO, ScalingMode.BOUNDED) and threads is None:
+        yield Problem(
+            "load.threads", "is missing", f"{scaling['mode']} scaling needs the number of threads, for instance 16"
+        )
+    if scaling.get("mode") == ScalingMode.AUTO:
+        for key in ("max_workers", "max_threads"):
+            if (limit := _whole(scaling.get(key))) not in (None, -1):
+                yield Problem(f"scaling.{key}", f"AUTO scaling has no bounds, and this is {limit}", "use mode: BOUNDED")
     workers, each = _whole(scaling.get("min_workers")), _whole(scaling.get("min_threads"))
     if scaling.get("mode") != ScalingMode.FIXED or workers is None or each is None or workers < 1 or each < 1:
         return

@@ -1,9 +1,9 @@
 """What the scenario models share: their base class, number types, and errors worded for users."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 INT64_MIN = -(2**63)
@@ -43,3 +43,25 @@ Weight = Annotated[
     PlainSerializer(float, return_type=float, when_used="json"),
 ]
 """A share in percent with two decimals. A number in JSON: every hundredth up to 100 survives the way there and back."""
+
+Threads = Annotated[Whole, Field(ge=1, le=THREADS_MAX)]
+"""A number of threads, of a worker or of all."""
+
+Milliseconds = Annotated[Number, Field(gt=0)]
+"""A time that something takes."""
+
+Percent = Annotated[Number, Field(ge=0, le=100)]
+"""A share of a whole."""
+
+
+def no_limit(value: Any) -> Any:
+    """Return None for -1, which means no limit, and anything else as it is."""
+    return None if value == -1 and not isinstance(value, bool | float) else value
+
+
+Bound = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=THREADS_MAX)] | None,
+    BeforeValidator(no_limit),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": -1}, {"type": "null"}]}),
+]
+"""A highest number; null and -1 mean that there is no limit."""

@@ -8,13 +8,28 @@ class LoadMode(StrEnum):
 
     CONCURRENCY = "CONCURRENCY"
     """Keeps a number of threads busy: each sends its next query when it has the answer to the last (closed loop)."""
+    QPS = "QPS"
+    """Offers a rate: operations arrive by a schedule, whether or not there are answers (open loop)."""
+    FIND_MAX_CONCURRENCY = "FIND_MAX_CONCURRENCY"
+    """Looks for the highest number of threads that the target serves well, step by step (closed loop)."""
+
+
+class Arrivals(StrEnum):
+    """When the operations of a rate arrive."""
+
+    CONSTANT = "constant"
+    """At even distances."""
+    POISSON = "poisson"
+    """At random, each independent of the others, as those of many users are."""
 
 
 class ScalingMode(StrEnum):
     """How threads are spread over worker processes."""
 
     AUTO = "AUTO"
-    """As few workers as carry ``load.threads`` on this machine."""
+    """As few workers as carry the load on this machine."""
+    BOUNDED = "BOUNDED"
+    """As few workers as carry the load, within bounds for workers and for the threads of each."""
     FIXED = "FIXED"
     """Exactly ``min_workers`` times ``min_threads``."""
 

@@ -10,12 +10,14 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from upperbound.errors import Problem, ScenarioError
+from upperbound.scenario.aliases import KEY_ALIASES, rename_connections
 from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import mask_credentials, split_password
-from upperbound.scenario.model import KEY_ALIASES, Scenario, rename_connections
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.overrides import FROM_SET, apply_overrides
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.problem import PlacedProblem
+from upperbound.scenario.unsupported import not_run_yet
 from upperbound.scenario.validation_messages import MUST_NOT_BE_EMPTY, nearest, retell
 from upperbound.scenario.yaml_source import Path, parse_yaml
 
@@ -76,7 +78,7 @@ def parse_scenario(text: str, overrides: Sequence[str] = (), *, source: str = "s
     password, warnings = _take_password(data)
     data = _normal_form(data)
     scenario: Scenario | None = None
-    told = [(_path_of(problem.where), problem) for problem in find_problems(data)]
+    told = [(_path_of(problem.where), problem) for problem in (*not_run_yet(data), *find_problems(data))]
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
@@ -132,12 +134,20 @@ def _normal_form(data: dict[str, Any]) -> dict[str, Any]:
     """Return ``data`` as the models turn it: ``connections`` renamed, weights of a preset filled in."""
     normal = dict(data)
     if "load" in data:
-        normal["load"] = rename_connections(data["load"])
+        normal["load"] = _renamed_load(data["load"])
     if "scaling" in data:
         normal["scaling"] = rename_connections(data["scaling"])
     if "workload" in data:
         normal["workload"] = fill_weights(data["workload"])
     return normal
+
+
+def _renamed_load(load: Any) -> Any:
+    """Return ``load`` and its stages with aliases of keys replaced."""
+    load = rename_connections(load)
+    if isinstance(load, dict) and isinstance(load.get("stages"), list):
+        return {**load, "stages": [rename_connections(stage) for stage in load["stages"]]}
+    return load
 
 
 def _path_of(where: str) -> Path:

@@ -5,26 +5,31 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from upperbound.domain.allocation import threads_for_rate
 from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
 from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import check_url
-from upperbound.scenario.fields import CROSS_CHECK, THREADS_MAX, Number, ScenarioModel, Weight, Whole, worded_error
-from upperbound.scenario.identifiers import IdentifierError, parse_table
-from upperbound.scenario.kinds import (
-    TYPE_OF_KIND,
-    LoadMode,
-    OperationKind,
-    OperationType,
-    Preset,
-    ScalingMode,
-    TableType,
+from upperbound.scenario.fields import (
+    CROSS_CHECK,
+    Milliseconds,
+    Number,
+    Percent,
+    ScenarioModel,
+    Weight,
+    Whole,
+    worded_error,
 )
+from upperbound.scenario.identifiers import IdentifierError, parse_table
+from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType, Preset, TableType
+from upperbound.scenario.loads import FindMaxLoad, Load, QpsLoad
 from upperbound.scenario.params import Param
 from upperbound.scenario.presets import fill_weights
+from upperbound.scenario.scaling import AutoScaling, FixedScaling, Scaling
 
 EMBEDDED_TABLE = "public.orders"
-WORKERS_MAX = 1_000
+THREADS_UNSAID = 4
+"""Threads at the start of a rate of which neither threads nor an expected latency are known."""
 
 
 def _check_name(value: Any) -> Any:
@@ -61,9 +66,6 @@ def _no_guardrails_when_empty(value: Any) -> Any:
 Name = Annotated[str, BeforeValidator(_check_name), Field(max_length=200)]
 Table = Annotated[str, BeforeValidator(_check_table)]
 TargetUrl = Annotated[str, BeforeValidator(_check_target_url)]
-Threads = Annotated[Whole, Field(ge=1, le=THREADS_MAX)]
-Milliseconds = Annotated[Number, Field(gt=0)]
-Percent = Annotated[Number, Field(ge=0, le=100)]
 LimitPercent = Annotated[Number, Field(gt=0, le=100)]
 
 
@@ -97,71 +99,6 @@ class EmbeddedTarget(ScenarioModel):
 
 
 Target = Annotated[PostgresTarget | EmbeddedTarget, Field(discriminator="kind")]
-
-
-KEY_ALIASES = {"connections": "threads", "min_connections": "min_threads"}
-"""Other names of keys, in ``load`` and ``scaling``: a thread is a simulated client with one connection."""
-
-
-def rename_connections(data: Any) -> Any:
-    """Return ``data`` with aliases replaced by the keys they stand for, unless both are there."""
-    if not isinstance(data, dict):
-        return data
-    return {
-        KEY_ALIASES[key] if key in KEY_ALIASES and KEY_ALIASES[key] not in data else key: value
-        for key, value in data.items()
-    }
-
-
-class ConcurrencyLoad(ScenarioModel):
-    """A number of threads that are kept busy."""
-
-    mode: Literal[LoadMode.CONCURRENCY] = LoadMode.CONCURRENCY
-    """``CONCURRENCY``: each thread sends its next query when it has the answer to the last."""
-    threads: Threads | None = None
-    """Simulated clients over all workers, each with a connection of its own; ``connections`` is accepted for it."""
-    warmup_seconds: Annotated[Number, Field(ge=0)] = 0.0
-    """How long the load runs before measuring starts."""
-    duration_seconds: Annotated[Number, Field(gt=0)]
-    """How long is measured, after the warmup."""
-    think_time_ms: Annotated[Number, Field(ge=0)] = 0.0
-    """How long a thread waits between an answer and its next query."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_connections(cls, data: Any) -> Any:
-        return rename_connections(data)
-
-
-class AutoScaling(ScenarioModel):
-    """As many workers as ``load.threads`` needs on this machine."""
-
-    mode: Literal[ScalingMode.AUTO] = ScalingMode.AUTO
-    """``AUTO``."""
-
-
-class FixedScaling(ScenarioModel):
-    """A given number of workers with a given number of threads each."""
-
-    mode: Literal[ScalingMode.FIXED] = ScalingMode.FIXED
-    """``FIXED``."""
-    min_workers: Annotated[Whole, Field(ge=1, le=WORKERS_MAX)]
-    """Worker processes."""
-    min_threads: Threads
-    """Threads of each worker; ``min_connections`` is accepted for it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_connections(cls, data: Any) -> Any:
-        return rename_connections(data)
-
-    @property
-    def threads(self) -> int:
-        """Threads over all workers."""
-        return self.min_workers * self.min_threads
-
-
-Scaling = Annotated[AutoScaling | FixedScaling, Field(discriminator="mode")]
 
 
 class Guardrails(ScenarioModel):
@@ -267,7 +204,7 @@ class Scenario(ScenarioModel):
     """What the run is called in lists and reports."""
     target: Target
     """The database and table under test."""
-    load: ConcurrencyLoad
+    load: Load
     """How much load, and for how long."""
     scaling: Scaling = AutoScaling()
     """How the threads are spread over worker processes."""
@@ -296,8 +233,18 @@ class Scenario(ScenarioModel):
 
     @property
     def threads(self) -> int:
-        """Threads over all workers, from ``scaling`` when it is FIXED, else from ``load``."""
+        """Threads over all workers at the start.
+
+        Those of ``scaling`` when it is FIXED, else of the load's mode. A rate that says nothing of them has what
+        Little's law makes of it and the expected latency, or :data:`THREADS_UNSAID`.
+        """
         if isinstance(self.scaling, FixedScaling):
             return self.scaling.threads
-        assert self.load.threads is not None, "AUTO scaling without load.threads does not validate"
-        return self.load.threads
+        if isinstance(self.load, FindMaxLoad):
+            return self.load.start_threads
+        if self.load.threads is not None:
+            return self.load.threads
+        assert isinstance(self.load, QpsLoad), "CONCURRENCY without a number of threads does not validate"
+        if self.load.expected_latency_ms is None:
+            return THREADS_UNSAID
+        return threads_for_rate(self.load.target_qps, self.load.expected_latency_ms)

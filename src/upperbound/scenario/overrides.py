@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from upperbound.errors import Problem
-from upperbound.scenario.model import KEY_ALIASES
+from upperbound.scenario.aliases import KEY_ALIASES
 from upperbound.scenario.problem import PlacedProblem
 from upperbound.scenario.validation_messages import shown
 from upperbound.scenario.yaml_source import Path, parse_yaml

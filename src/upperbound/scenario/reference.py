@@ -11,7 +11,7 @@ from upperbound.scenario.kinds import TYPE_OF_KIND
 from upperbound.scenario.loader import builtin_text
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.presets import SHARES_PCT
-from upperbound.scenario.sections import EACH, Section, sections
+from upperbound.scenario.sections import EACH, TAGS_UNSAID, Section, sections
 from upperbound.scenario.unsupported import unsupported_names
 
 _INTRODUCTION = """\
@@ -64,7 +64,8 @@ def _section(section: Section) -> str:
         title += f" ({section.tag})"
     lines = [title, "", _markdown(section.model.__doc__ or ""), ""]
     schema = section.model.model_json_schema()
-    if rows := list(_rows(schema, picks_model=section.tag is not None)):
+    unsaid = TAGS_UNSAID.get(section.place) == section.tag
+    if rows := list(_rows(schema, picks_model=section.tag is not None and not unsaid)):
         lines += ["| key | value | default | meaning |", "|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
@@ -120,7 +121,8 @@ def _default(value: Any) -> str:
     if value is None or value in ([], {}):
         return ""
     if isinstance(value, Mapping):
-        return "`{" + ", ".join(f"{key}: {item}" for key, item in value.items()) + "}`"
+        said = {key: item for key, item in value.items() if item is not None}
+        return "`{" + ", ".join(f"{key}: {item}" for key, item in said.items()) + "}`"
     return f"`{value:.15g}`" if isinstance(value, float) else f"`{value}`"
 
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from upperbound.scenario.fields import ScenarioModel
+from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.params import param_kind
 
 EACH = "*"
 """Stands for any index of a list."""
-_TAGGED = (("target",), ("scaling",))
-_TAG_KEYS = ("kind", "mode")
+TAG_KEYS: dict[tuple[str | int, ...], str] = {("target",): "kind", ("load",): "mode", ("scaling",): "mode"}
+"""The places with several models, each with the key that picks one; parameters are picked by the source they have."""
+TAGS_UNSAID: dict[tuple[str, ...], str] = {("load",): LoadMode.CONCURRENCY.value}
+"""What picks a model where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class Section:
 
 
 def sections() -> list[Section]:
-    """Return every place that holds a mapping with fixed keys, parents before children."""
-    return list(_walk(Scenario, ()))
+    """Return every place that holds a mapping with fixed keys, parents before children, those of one place together."""
+    found = list(dict.fromkeys(_walk(Scenario, ())))
+    places = [section.place for section in found]
+    return sorted(found, key=lambda section: places.index(section.place))
 
 
 def is_tagged(place: tuple[str, ...]) -> bool:
     """Tell whether several models are possible at a place, one of which a key picks."""
-    return place in _TAGGED or place[-2:] == ("params", EACH)
+    return place in TAG_KEYS or place[-2:] == ("params", EACH)
 
 
 def keys_at(place: tuple[str, ...], tag: str | None) -> list[str]:
@@ -80,4 +85,4 @@ def _tag(model: type[ScenarioModel]) -> str:
     """Return the word in a scenario that picks this model: its ``kind`` or ``mode``, or its only required key."""
     if kind := param_kind(model.model_construct()):
         return kind
-    return str(next(model.model_fields[key].default for key in _TAG_KEYS if key in model.model_fields))
+    return str(next(model.model_fields[key].default for key in ("kind", "mode") if key in model.model_fields))

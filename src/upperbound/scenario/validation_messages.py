@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from upperbound.errors import Problem
+from upperbound.scenario.aliases import KEY_ALIASES
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.fields import CROSS_CHECK, WORDED
-from upperbound.scenario.model import KEY_ALIASES
 from upperbound.scenario.params import PARAM_KINDS
-from upperbound.scenario.sections import EACH, homes_of, is_tagged, keys_at, tags_at
+from upperbound.scenario.sections import EACH, TAG_KEYS, homes_of, is_tagged, keys_at, tags_at
 from upperbound.scenario.unsupported import unsupported_key, unsupported_param, unsupported_value
 from upperbound.scenario.yaml_source import Path
 
@@ -83,7 +83,7 @@ def _tell(path: Path, tag: str | None, detail: ErrorDetails) -> tuple[Path, Prob
     """Return the place and the problem of one error."""
     kind, value = detail["type"], detail["input"]
     if kind in ("union_tag_not_found", "union_tag_invalid") and path[-2:-1] != ("params",):
-        key = "mode" if path == ("scaling",) else "kind"
+        key = TAG_KEYS[path]
         path = (*path, key)
         value = value.get(key) if isinstance(value, Mapping) else value
         allowed = tags_at(pattern_of(path[:-1]))
@@ -139,8 +139,10 @@ def _tell_unknown_key(path: Path, tag: str | None) -> Told:
         return f"{key!r} is another name for {KEY_ALIASES[key]!r}, which is there too", "remove one of the two"
     if near := nearest(key, known):
         return f"unknown key {key!r}; did you mean {near!r}?", f"known here: {', '.join(known)}"
-    homes = [".".join(home) or "the top level" for home in homes_of(key) if home != parent]
-    belongs = f"; it belongs to {homes[0]}" if len(homes) == 1 else ""
+    homes = [home for home in homes_of(key) if home != parent]
+    # What stands in a part and in its parts again, as threads in load and its stages, belongs to the part.
+    nested = [home for home in homes if home[: len(homes[0])] == homes[0]]
+    belongs = f"; it belongs to {'.'.join(homes[0]) or 'the top level'}" if homes and nested == homes else ""
     return f"unknown key {key!r}{belongs}", f"known here: {', '.join(known) or 'none'}"
 
 

@@ -11,8 +11,10 @@ from tests.unit.scenario.samples import VALID, changed, load, problems_of
 from upperbound.errors import ScenarioError
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.loader import MAX_BYTES, builtin_names, load_scenario, parse_scenario
-from upperbound.scenario.model import AutoScaling, EmbeddedTarget, FixedScaling, PostgresTarget
+from upperbound.scenario.loads import ConcurrencyLoad
+from upperbound.scenario.model import EmbeddedTarget, PostgresTarget
 from upperbound.scenario.params import ChoiceParam, RangeParam, SequenceParam, ZipfParam
+from upperbound.scenario.scaling import AutoScaling, FixedScaling
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.yaml"))
 
@@ -95,7 +97,7 @@ def test_a_folder_and_a_misspelt_name_are_refused_with_what_there_is(tmp_path: P
 def test_every_field_of_the_sample_arrives() -> None:
     scenario = load({}).scenario
     lookup, insert, generic = scenario.workload.operations
-    assert (scenario.load.threads, scenario.load.duration_seconds, scenario.workload.seed) == (8, 2.5, 7)
+    assert (scenario.threads, scenario.load.duration_seconds, scenario.workload.seed) == (8, 2.5, 7)
     assert isinstance(scenario.scaling, AutoScaling)
     assert isinstance(lookup.params[0], ZipfParam)
     assert (lookup.params[0].zipf.range, lookup.params[0].zipf.exponent) == ((1, 100), 1.1)
@@ -116,6 +118,7 @@ def test_every_field_of_the_sample_arrives() -> None:
 def test_connections_is_another_word_for_threads() -> None:
     fixed = {"mode": "FIXED", "min_workers": 2, "min_connections": 4}
     scenario = load({"load": {"connections": 8, "duration_seconds": 1}, "scaling": fixed}).scenario
+    assert isinstance(scenario.load, ConcurrencyLoad)
     assert scenario.load.threads == scenario.threads == 8
     assert "connections" not in scenario.model_dump_json()
 
@@ -141,7 +144,7 @@ def test_overrides_replace_values_in_mappings_and_lists_and_make_what_is_missing
             "name=a = b",
         ],
     ).scenario
-    assert (scenario.load.threads, scenario.name, scenario.tags["ticket"]) == (51, "a = b", "42")
+    assert (scenario.threads, scenario.name, scenario.tags["ticket"]) == (51, "a = b", "42")
     assert scenario.workload.operations[0].params == (RangeParam(range=(5, 6)),)
     assert scenario.slo is not None
     assert scenario.slo.p99_ms == 9

@@ -10,17 +10,11 @@ from tests.unit.scenario.samples import VALID, changed, load
 from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
 from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.loader import load_scenario
-from upperbound.scenario.model import (
-    ConcurrencyLoad,
-    EmbeddedTarget,
-    FixedScaling,
-    Operation,
-    PostgresTarget,
-    Scenario,
-    Workload,
-)
+from upperbound.scenario.loads import ConcurrencyLoad
+from upperbound.scenario.model import EmbeddedTarget, Operation, PostgresTarget, Scenario, Workload
 from upperbound.scenario.params import PoolParam, RangeParam
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.scaling import FixedScaling
 
 
 @pytest.mark.parametrize("scenario", [load({}).scenario, load_scenario("demo").scenario], ids=["sample", "demo"])
@@ -49,7 +43,7 @@ def test_a_scenario_does_not_change() -> None:
     with pytest.raises(ValidationError):
         scenario.name = "other"  # type: ignore[misc]  # the plugin knows that it is frozen
     with pytest.raises(ValidationError):
-        scenario.load.threads = 5  # type: ignore[misc]  # the plugin knows that it is frozen
+        scenario.load.duration_seconds = 5  # type: ignore[misc]  # the plugin knows that it is frozen
 
 
 def _scenario(**parts: Any) -> Scenario:
