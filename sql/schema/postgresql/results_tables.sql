@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0002; made by `upperbound store ddl --dialect postgresql`.
+-- Schema revision 0003; made by `upperbound store ddl --dialect postgresql`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -72,4 +72,25 @@ CREATE TABLE test_logs (
   received_at TIMESTAMP WITH TIME ZONE NOT NULL,
   CONSTRAINT pk_test_logs PRIMARY KEY (run_id, sequence),
   CONSTRAINT uq_test_logs_run_id_writer_writer_number UNIQUE (run_id, writer, writer_number)
+);
+
+CREATE TABLE find_max_step_history (
+  run_id TEXT NOT NULL,
+  step INTEGER NOT NULL,
+  purpose TEXT NOT NULL,
+  threads INTEGER NOT NULL,
+  workers INTEGER NOT NULL,
+  began_s DOUBLE PRECISION NOT NULL,
+  settled_s DOUBLE PRECISION NOT NULL,
+  seconds DOUBLE PRECISION NOT NULL,
+  operations BIGINT DEFAULT 0 NOT NULL,
+  failed BIGINT DEFAULT 0 NOT NULL,
+  qps DOUBLE PRECISION NOT NULL,
+  p50_ms DOUBLE PRECISION,
+  p95_ms DOUBLE PRECISION,
+  p99_ms DOUBLE PRECISION,
+  limiter TEXT,
+  reason TEXT NOT NULL,
+  recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_find_max_step_history PRIMARY KEY (run_id, step)
 );

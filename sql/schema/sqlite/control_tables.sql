@@ -1,5 +1,5 @@
 -- Control tables: what runs and workers decide on.
--- Schema revision 0002; made by `upperbound store ddl --dialect sqlite`.
+-- Schema revision 0003; made by `upperbound store ddl --dialect sqlite`.
 
 CREATE TABLE run_status (
   run_id TEXT NOT NULL,
@@ -74,4 +74,4 @@ CREATE TABLE upperbound_schema_version (
   CONSTRAINT upperbound_schema_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO upperbound_schema_version (version_num) VALUES ('0002');
+INSERT INTO upperbound_schema_version (version_num) VALUES ('0003');

@@ -13,6 +13,7 @@ from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable
 from upperbound.store.address import StoreAddress, parse_store_url
 from upperbound.store.database import SQLITE_BUSY_S, Database
 from upperbound.store.events import EventRepository
+from upperbound.store.find_max import FindMaxRepository
 from upperbound.store.heartbeats import HeartbeatRepository
 from upperbound.store.logs import LogRepository
 from upperbound.store.migrate import HEAD_REVISION, current_revision, require_head, upgrade
@@ -40,6 +41,7 @@ class Store:
         self.snapshots: Final = SnapshotRepository(database, now)
         self.results: Final = ResultRepository(database, now)
         self.logs: Final = LogRepository(database, now)
+        self.find_max: Final = FindMaxRepository(database, now)
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from upperbound.domain.events import EventType
+from upperbound.domain.find_max_steps import Limiter, Purpose
 from upperbound.domain.log_lines import LogLevel, LogSource
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
@@ -176,8 +177,30 @@ test_logs: Final = sa.Table(
     sa.UniqueConstraint("run_id", "writer", "writer_number"),
 )
 
+find_max_step_history: Final = sa.Table(
+    "find_max_step_history",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("purpose", EnumText(Purpose), nullable=False),
+    sa.Column("threads", sa.Integer, nullable=False),
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("began_s", sa.Double, nullable=False),
+    sa.Column("settled_s", sa.Double, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    _count("operations"),
+    _count("failed"),
+    sa.Column("qps", sa.Double, nullable=False),
+    sa.Column("p50_ms", sa.Double),
+    sa.Column("p95_ms", sa.Double),
+    sa.Column("p99_ms", sa.Double),
+    sa.Column("limiter", EnumText(Limiter)),
+    sa.Column("reason", Message, nullable=False),
+    sa.Column("recorded_at", UtcTimestamp, nullable=False),
+)
+
 CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
 """State that decisions are made on; hybrid tables on Snowflake."""
 
-RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots, test_logs)
+RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots, test_logs, find_max_step_history)
 """What was measured, and what was said about it."""
