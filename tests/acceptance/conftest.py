@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import psycopg
 import pytest
-from tests.acceptance.place import Place
+from tests.acceptance.place import GONE_S, Place, until
 from tests.acceptance.scenarios import ITEMS_DDL
 
+from upperbound.store.engine import init_store
 from upperbound.targets.embedded.server import EmbeddedServer
 
 
@@ -49,6 +50,10 @@ class Database:
         assert row is not None
         return int(row[0])
 
+    def is_free(self) -> bool:
+        """Say whether no connection of Upperbound is left, waiting a moment for the server to see that one has gone."""
+        return until(lambda: self.sessions() == 0, GONE_S)
+
 
 @pytest.fixture
 def place() -> Iterator[Place]:
@@ -58,13 +63,36 @@ def place() -> Iterator[Place]:
     place.remove()
 
 
-@pytest.fixture(scope="module")
-def database(embedded_server: EmbeddedServer) -> Iterator[Database]:
-    """A database with the table ``items`` for the tests of one module."""
-    name = f"acceptance_{secrets.token_hex(6)}"
+@pytest.fixture(scope="session")
+def items_template(embedded_server: EmbeddedServer) -> str:
+    """The name of a database with the table ``items``, to be copied and never connected to."""
+    name = f"template_{secrets.token_hex(6)}"
     with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")
-        with psycopg.connect(embedded_server.url_with_password(name), autocommit=True) as connection:
-            connection.execute(ITEMS_DDL)
-        yield Database(embedded_server, name)
+    with psycopg.connect(embedded_server.url_with_password(name), autocommit=True) as connection:
+        connection.execute(ITEMS_DDL)
+    return name
+
+
+@pytest.fixture
+def database(embedded_server: EmbeddedServer, items_template: str) -> Iterator[Database]:
+    """A database with the table ``items`` of the test's own, so that what one test leaves there spoils no other."""
+    name = f"acceptance_{secrets.token_hex(6)}"
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {items_template}")
+    yield Database(embedded_server, name)
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_store(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """The URL, password included, of a PostgreSQL store of the test's own."""
+    name = f"store_{secrets.token_hex(6)}"
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    url = embedded_server.url_with_password(name)
+    init_store(url)
+    yield url
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

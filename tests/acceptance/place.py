@@ -24,10 +24,20 @@ from upperbound.store.runs import RunRow
 
 COMMAND = Path(sys.executable).with_name("upperbound")
 CLOCK = SystemClock()
+DEADLINE_S = 60.0
+"""For what is bound to happen: longer than it takes on a slow machine that does other work as well.
+
+It proves nothing about speed. Where a test claims that something is fast, it compares times that the run itself has
+written down.
+"""
+GONE_S = 30.0
+"""For what has been told to go: less than the minute after which a worker ends by itself for want of a store."""
+MEASURED = frozenset({0, 7})
+"""Exit codes of a run that was measured: 7 says that this machine was too busy for true figures."""
 _POLL_S = 0.02
 
 
-def until(condition: Callable[[], bool], deadline_s: float) -> bool:
+def until(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> bool:
     """Wait for a condition to hold; return False when it does not within ``deadline_s``."""
     deadline_ns = CLOCK.monotonic_ns() + int(deadline_s * 1e9)
     while not condition():
@@ -80,7 +90,7 @@ class Running:
         """Send SIGKILL to the command alone, as a crash or the kernel for want of memory does."""
         self.process.kill()
 
-    def wait(self, deadline_s: float) -> Outcome:
+    def wait(self, deadline_s: float = DEADLINE_S) -> Outcome:
         """Wait for the end and return it; a command that is still there after ``deadline_s`` fails the test."""
         try:
             self.process.wait(deadline_s)
@@ -142,7 +152,7 @@ class Place:
         return command
 
     def run(
-        self, *arguments: str, environment: Mapping[str, str | None] | None = None, deadline_s: float = 60.0
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None, deadline_s: float = DEADLINE_S
     ) -> Outcome:
         """Run ``upperbound`` with ``arguments`` to its end."""
         return self.start(*arguments, environment=environment).wait(deadline_s)
@@ -180,7 +190,7 @@ class Place:
             # There is none, or none with tables yet.
             return []
 
-    def measuring_run(self, command: Running, deadline_s: float = 30.0) -> RunRow:
+    def measuring_run(self, command: Running, deadline_s: float = DEADLINE_S) -> RunRow:
         """Wait until the only run is being measured, and return it."""
         found: list[RunRow] = []
 
@@ -225,7 +235,7 @@ class Place:
                 found[words[words.index("--worker-id") + 1]] = pid
         return found
 
-    def nothing_is_left(self, deadline_s: float = 10.0) -> bool:
+    def nothing_is_left(self, deadline_s: float = GONE_S) -> bool:
         """Say whether every process and temporary file is gone, waiting a moment for those that are about to."""
         return until(lambda: not self.processes() and not any(self.tmp.iterdir()), deadline_s)
 
@@ -244,8 +254,8 @@ class Place:
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(pid).kill()
         for command in self.started:
-            command.process.wait(5.0)
-        until(lambda: not self.processes(), 5.0)
+            command.process.wait(DEADLINE_S)
+        until(lambda: not self.processes())
 
     def remove(self) -> None:
         """End what is left of the place's processes and remove its files."""

@@ -48,7 +48,7 @@ def test_a_scenario_that_can_run_is_said_to(place: Place, database: Database) ->
     assert checks["target: durability"]["status"] == "warning"
     assert not place.home.exists()
     assert not place.files_that_hold(database.password)
-    assert database.sessions() == 0
+    assert database.is_free()
 
 
 def test_the_table_says_what_was_found_and_what_to_do(place: Place, database: Database) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 
 from tests.acceptance.conftest import Database
-from tests.acceptance.place import Place, until
+from tests.acceptance.place import MEASURED, Place, until
 from tests.acceptance.scenarios import items_scenario
 
 from upperbound.domain.run_state import RunStatus
@@ -29,10 +29,10 @@ def test_a_run_that_may_go_on_completes_and_tells_which_worker_it_lost(place: Pl
     place.write("scenario.yaml", items_scenario(database.url, changes))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
     place.measuring_run(command)
-    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 1.5, 10.0)
+    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 1.5)
     os.kill(place.workers()["worker-1"], signal.SIGKILL)
-    outcome = command.wait(30.0)
-    assert outcome.code == 0, outcome.text
+    outcome = command.wait()
+    assert outcome.code in MEASURED, outcome.text
     assert "Less than the plan was carried: worker_loss: 1 of 2 workers: worker-1 was killed" in outcome.text
     summary = place.summary("run.json")
     assert summary["status"] == RunStatus.COMPLETED

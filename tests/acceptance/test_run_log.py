@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from tests.acceptance.conftest import Database
-from tests.acceptance.place import Place, until
+from tests.acceptance.place import MEASURED, Place, until
 from tests.acceptance.scenarios import items_scenario
 
 
@@ -47,14 +47,14 @@ def test_a_run_is_followed_to_its_end_and_leaving_early_disturbs_nobody(place: P
     run = place.measuring_run(command)
     impatient = place.start("runs", "logs", run.run_id, "--follow")
     follower = place.start("runs", "logs", run.run_id[:15], "-f")
-    assert until(lambda: "start seen" in impatient.so_far(), 20.0), impatient.so_far()
+    assert until(lambda: "start seen" in impatient.so_far()), impatient.so_far()
     impatient.interrupt()
-    left = impatient.wait(10.0)
+    left = impatient.wait()
     assert (left.code, left.err) == (0, "")
 
-    done = command.wait(40.0)
-    assert done.code == 0, done.text
-    followed = follower.wait(20.0)
+    done = command.wait()
+    assert done.code in MEASURED, done.text
+    followed = follower.wait()
     assert (followed.code, followed.err) == (0, "")
     assert tells_the_life_of_the_run(followed.out), followed.out
     again = place.run("runs", "logs", run.run_id)
@@ -67,8 +67,10 @@ def test_the_log_of_a_lost_worker_says_so(place: Place, database: Database) -> N
     place.write("items.yaml", items_scenario(database.url, {"load.duration_seconds": 30}))
     command = place.start("run", "items.yaml", "--quiet", environment=database.environment)
     place.measuring_run(command)
+    # Lines wait up to a second for others to be written with.
+    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 2.5)
     os.kill(place.workers()["worker-1"], signal.SIGKILL)
-    assert command.wait(40.0).code == 4
+    assert command.wait().code == 4
     errors = place.run("runs", "logs", "2", "--level", "error", "--source", "orchestrator", "--json").out
     messages = [json.loads(line)["message"] for line in errors.splitlines()]
     assert any("worker-1" in message and "SIGKILL" in message for message in messages), messages
@@ -93,7 +95,7 @@ def test_a_store_on_a_server_keeps_the_log_as_well(place: Place, database: Datab
     place.write("items.yaml", items_scenario(database.url, {"load.duration_seconds": 2}))
     assert place.run("store", "init", "--store", store_database, environment=environment).code == 0
     done = place.run("run", "items.yaml", "--quiet", "--store", store_database, environment=environment)
-    assert done.code == 0, done.text
+    assert done.code in MEASURED, done.text
     log = place.run("runs", "logs", "2", "--store", store_database, environment=environment)
     assert tells_the_life_of_the_run(log.out), log.text
     assert database.password not in log.out

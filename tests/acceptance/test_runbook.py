@@ -88,7 +88,7 @@ def test_the_commands_of_the_runbook_work_one_after_the_other(
             assert sum(worker["operations"] for worker in summary["workers"]) == summary["total_operations"] > 0
 
     assert len(background) == 1
-    assert background[0].wait(30.0).code == 5
+    assert background[0].wait().code == 5
     assert place.runs()[0].run_id == run.run_id
     assert place.runs()[0].status is RunStatus.CANCELLED
     assert place.nothing_is_left(), place.leftovers()

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.acceptance.conftest import Database
 from tests.acceptance.freezing import frozen_server
-from tests.acceptance.place import CLOCK, Place, Running, until
+from tests.acceptance.place import CLOCK, GONE_S, MEASURED, Place, Running, until
 from tests.acceptance.query_log import QueryLog
 from tests.acceptance.scenarios import items_scenario, sleeping_scenario
 
@@ -17,6 +17,8 @@ from upperbound.domain.run_state import RunStatus
 
 STOP_SENDING_S = 2.0
 """From the STOP event to the last query that starts: typically well below a second."""
+GOODBYE_S = 10.0
+"""For a command to write its result and go, on a busy machine; alone it takes a fraction of a second."""
 
 
 @pytest.mark.parametrize("stop", [Running.interrupt, Running.terminate], ids=["Ctrl-C", "SIGTERM"])
@@ -28,7 +30,7 @@ def test_one_signal_cancels_the_run_and_no_query_starts_after_the_stop(
     run = place.measuring_run(command)
 
     stop(command)
-    outcome = command.wait(15.0)
+    outcome = command.wait()
 
     assert outcome.code == 5, outcome.text
     assert "CANCELLED" in outcome.text
@@ -48,15 +50,15 @@ def test_one_signal_cancels_the_run_and_no_query_starts_after_the_stop(
     assert log.count("outcome <> 'ok'") == summary["failed_operations"] == 0, "no query in flight may be cut"
     assert log.count() == summary["total_operations"] == summary["query_log"]["rows"]
     assert place.nothing_is_left(), place.leftovers()
-    assert until(lambda: database.sessions() == 0, 5.0)
+    assert database.is_free()
 
 
 def test_ctrl_c_while_the_demo_prepares_leaves_nothing(place: Place) -> None:
     command = place.start("demo")
-    assert until(lambda: any("postgres" in line for line in place.processes().values()), 20.0), command.so_far()
+    assert until(lambda: any("postgres" in line for line in place.processes().values())), command.so_far()
 
     command.interrupt()
-    outcome = command.wait(20.0)
+    outcome = command.wait()
 
     assert outcome.code == 5, outcome.text
     assert "Traceback" not in outcome.text
@@ -67,10 +69,10 @@ def test_ctrl_c_while_the_demo_prepares_leaves_nothing(place: Place) -> None:
 def test_ctrl_c_while_workers_get_ready_cancels_the_run(place: Place, database: Database) -> None:
     place.write("scenario.yaml", items_scenario(database.url))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
-    assert until(lambda: bool(place.workers()), 20.0), command.so_far()
+    assert until(lambda: bool(place.workers())), command.so_far()
 
     command.interrupt()
-    outcome = command.wait(20.0)
+    outcome = command.wait()
 
     assert outcome.code == 5, outcome.text
     (run,) = place.runs()
@@ -80,25 +82,26 @@ def test_ctrl_c_while_workers_get_ready_cancels_the_run(place: Place, database: 
 
 
 def test_a_second_ctrl_c_ends_a_run_of_slow_queries_within_two_seconds(place: Place, database: Database) -> None:
-    place.write("scenario.yaml", sleeping_scenario(database.url, seconds=40.0))
+    place.write("scenario.yaml", sleeping_scenario(database.url, seconds=300.0))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
-    assert until(lambda: any(run.status is RunStatus.RUNNING for run in place.runs()), 30.0), command.so_far()
-    assert until(lambda: database.sessions() == 4, 10.0)
+    assert until(lambda: any(run.status is RunStatus.RUNNING for run in place.runs())), command.so_far()
+    assert until(lambda: database.sessions() == 4)
 
     command.interrupt()
-    assert until(lambda: place.runs()[0].status is RunStatus.CANCELLING, 5.0), command.so_far()
+    assert until(lambda: place.runs()[0].status is RunStatus.CANCELLING), command.so_far()
     assert command.process.poll() is None, "the first Ctrl-C lets the queries in flight end"
     command.interrupt()
-    pressed_ns = CLOCK.monotonic_ns()
-    outcome = command.wait(10.0)
-    took_s = (CLOCK.monotonic_ns() - pressed_ns) / 1e9
+    pressed_at = CLOCK.utc_now()
+    outcome = command.wait(GOODBYE_S)
 
     assert outcome.code == 5, outcome.text
-    assert took_s < 2.0
+    ended_at = place.runs()[0].end_time
+    assert ended_at is not None
+    assert ended_at - pressed_at < timedelta(seconds=2.0)
     assert place.summary("run.json")["status"] == RunStatus.CANCELLED
     assert "Press Ctrl-C again" in outcome.text
     assert place.nothing_is_left(), place.leftovers()
-    assert until(lambda: database.sessions() == 0, 5.0), "the queries must not go on at the server"
+    assert database.is_free(), "the queries must not go on at the server"
 
 
 def test_a_killed_worker_fails_the_run_by_name_and_its_log_reaches_to_the_kill(
@@ -108,16 +111,18 @@ def test_a_killed_worker_fails_the_run_by_name_and_its_log_reaches_to_the_kill(
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
     run = place.measuring_run(command)
     # A second of load, so that there is something to lose.
-    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 1.5, 10.0)
+    assert until(lambda: (place.runs()[0].elapsed_s or 0.0) > 1.5)
+    victim = place.workers()["worker-1"]
 
-    os.kill(place.workers()["worker-1"], signal.SIGKILL)
-    killed_at, killed_ns = CLOCK.utc_now(), CLOCK.monotonic_ns()
-    assert until(lambda: place.runs()[0].status is RunStatus.FAILED, 3.0), command.so_far()
-    outcome = command.wait(10.0)
-    took_s = (CLOCK.monotonic_ns() - killed_ns) / 1e9
+    about_to_kill_at = CLOCK.utc_now()
+    os.kill(victim, signal.SIGKILL)
+    killed_at = CLOCK.utc_now()
+    outcome = command.wait()
 
     assert outcome.code == 4, outcome.text
-    assert took_s < 8.0
+    failed_at = place.runs()[0].end_time
+    assert failed_at is not None
+    assert failed_at - killed_at < timedelta(seconds=3.0)
     assert "worker-1 was killed by signal SIGKILL" in outcome.text
     summary = place.summary("run.json")
     assert summary["status"] == RunStatus.FAILED
@@ -127,39 +132,43 @@ def test_a_killed_worker_fails_the_run_by_name_and_its_log_reaches_to_the_kill(
         "worker-1": "FAILED",
     }
     log = QueryLog(place.home / "runs" / run.run_id)
-    assert killed_at - log.last("ended_at", "worker_id = 'worker-1'") <= timedelta(seconds=1)
+    assert about_to_kill_at - log.last("ended_at", "worker_id = 'worker-1'") <= timedelta(seconds=1)
     assert log.count() == summary["query_log"]["rows"]
     assert place.nothing_is_left(), place.leftovers()
 
 
 def test_a_killed_command_leaves_no_server_and_no_worker(place: Place) -> None:
     command = place.start("demo", "--duration", "120", "--warmup", "0", "--threads", "2")
-    place.measuring_run(command, deadline_s=60.0)
+    place.measuring_run(command)
     assert any("postgres" in line for line in place.processes().values())
     assert len(place.workers()) == 2
 
     command.kill()
-    command.wait(5.0)
+    command.wait()
 
-    assert until(lambda: not any("postgres" in line for line in place.processes().values()), 15.0), place.leftovers()
-    assert place.nothing_is_left(deadline_s=30.0), place.leftovers()
+    assert until(lambda: not any("postgres" in line for line in place.processes().values()), GONE_S), place.leftovers()
+    assert place.nothing_is_left(), place.leftovers()
 
 
 def test_workers_of_a_killed_command_end_by_the_plan_when_their_server_goes_on(
     place: Place, database: Database
 ) -> None:
-    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 3}))
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 5}))
     command = place.start("run", "scenario.yaml", environment=database.environment)
     run = place.measuring_run(command)
 
     command.kill()
-    command.wait(5.0)
+    command.wait()
+    killed_at = CLOCK.utc_now()
 
-    assert place.workers(), "the load goes on without its controller"
-    assert place.nothing_is_left(deadline_s=15.0), place.leftovers()
+    assert place.nothing_is_left(), place.leftovers()
+    last = QueryLog(place.home / "runs" / run.run_id).last("started_at")
+    assert last > killed_at, "the load goes on without its controller"
+    assert run.start_time is not None
+    assert last - run.start_time < timedelta(seconds=5 + STOP_SENDING_S)
     with place.store() as store:
         assert [child.status for child in store.results.children(run.run_id)] == ["COMPLETED", "COMPLETED"]
-    assert until(lambda: database.sessions() == 0, 5.0)
+    assert database.is_free()
 
 
 def test_a_server_that_stands_still_for_three_seconds_shows_in_the_latencies(place: Place, database: Database) -> None:
@@ -167,13 +176,14 @@ def test_a_server_that_stands_still_for_three_seconds_shows_in_the_latencies(pla
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)
     place.measuring_run(command)
 
+    # Half a second more than is looked for, which a busy machine may take to send the next queries.
     with frozen_server(database.server.pid):
-        CLOCK.sleep(3.0)
-    outcome = command.wait(30.0)
+        CLOCK.sleep(3.5)
+    outcome = command.wait()
 
     summary = place.summary("run.json")
     assert summary["status"] == RunStatus.COMPLETED
-    assert outcome.code == (7 if summary["generator"]["client_bound"] else 0), outcome.text
+    assert outcome.code in MEASURED, outcome.text
     assert summary["latency"]["max_ms"] >= 2900
     assert summary["failed_operations"] == 0
     stalled = QueryLog(place.home / "runs" / summary["run_id"]).count("service_us >= 2900000")

@@ -1,19 +1,17 @@
 """The command that drives a run is killed, and another one brings the run to its end with the right totals."""
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import psycopg
 import pytest
 from tests.acceptance.conftest import Database
-from tests.acceptance.place import Place, until
+from tests.acceptance.place import DEADLINE_S, MEASURED, Place, until
 from tests.acceptance.query_log import QueryLog
 from tests.acceptance.scenarios import items_scenario, sleeping_scenario
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
-from upperbound.store.engine import init_store, open_store
+from upperbound.store.engine import open_store
 from upperbound.store.runs import RunRow
 
 TAKEN_OVER_S = 60.0
@@ -32,7 +30,7 @@ def in_stopping(run: RunRow) -> bool:
     return run.status is RunStatus.STOPPING
 
 
-SHORT: Mapping[str, Any] = {"load.warmup_seconds": 2, "load.duration_seconds": 4}
+SHORT: Mapping[str, Any] = {"load.warmup_seconds": 3, "load.duration_seconds": 4}
 
 
 def kill_when(
@@ -41,32 +39,21 @@ def kill_when(
     """Start a run, kill its command when ``reached``, and return the run's id."""
     place.write("scenario.yaml", scenario)
     command = place.start("run", "scenario.yaml", "--store", store_url, environment=database.environment)
+    # The store of a command that names none is made by then.
+    assert until((place.home / "runs").exists), command.so_far()
     found: list[RunRow] = []
+    # One connection for every look, so that none takes longer than the moment that is looked for.
+    with open_store(store_url, migrate=False) as store:
 
-    def there() -> bool:
-        assert command.process.poll() is None, command.so_far()
-        if not (place.home / "runs").exists():
-            return False
-        with open_store(store_url, migrate=False) as store:
+        def there() -> bool:
+            assert command.process.poll() is None, command.so_far()
             found[:] = store.runs.list(limit=1)
-        return bool(found) and reached(found[0])
+            return bool(found) and reached(found[0])
 
-    assert until(there, 30.0), command.so_far()
-    command.kill()
-    command.process.wait(5.0)
+        assert until(there), command.so_far()
+        command.kill()
+    command.process.wait(DEADLINE_S)
     return found[0].run_id
-
-
-@pytest.fixture
-def postgres_store(database: Database) -> Iterator[str]:
-    """The URL, password included, of a PostgreSQL store of the test's own."""
-    name = f"store_{secrets.token_hex(6)}"
-    with psycopg.connect(database.url_with_password, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        url = database.server.url_with_password(name)
-        init_store(url)
-        yield url
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -92,9 +79,9 @@ def test_a_run_whose_command_was_killed_is_brought_to_its_end(
     outcome = place.run(*ADOPT, run_id, "--store", store_url, deadline_s=TAKEN_OVER_S)
 
     summary = place.summary("run.json")
-    assert outcome.code in {0, 7}, outcome.text
+    assert outcome.code in MEASURED, outcome.text
     assert summary["status"] == RunStatus.COMPLETED
-    assert summary["duration_seconds"] == pytest.approx(4.0, abs=0.05)
+    assert summary["duration_seconds"] == pytest.approx(4.0, abs=0.1)
     assert_right_totals(place, summary)
     assert place.nothing_is_left(), place.leftovers()
 
@@ -106,7 +93,7 @@ def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: D
     outcome = place.run(*ADOPT, run_id, "--store", store_url, deadline_s=TAKEN_OVER_S)
 
     summary = place.summary("run.json")
-    assert outcome.code in {0, 7}, outcome.text
+    assert outcome.code in MEASURED, outcome.text
     assert summary["status"] == RunStatus.COMPLETED
     assert_right_totals(place, summary)
 
@@ -125,7 +112,7 @@ def test_of_two_commands_that_take_over_one_does_and_the_other_says_why_not(
     assert len(refused) == 1, [outcome.text for outcome in outcomes]
     assert refused[0].code == 4
     assert len(finished) == 1
-    assert finished[0].code in {0, 7}
+    assert finished[0].code in MEASURED
 
 
 def test_a_run_whose_command_is_alive_is_left_alone(place: Place, database: Database) -> None:
@@ -138,7 +125,7 @@ def test_a_run_whose_command_is_alive_is_left_alone(place: Place, database: Data
     assert refused.code == 4, refused.text
     assert "is being driven by" in refused.text
     command.interrupt()
-    assert command.wait(15.0).code == 5
+    assert command.wait().code == 5
 
 
 def test_a_run_that_has_ended_is_shown_and_not_touched(place: Place, database: Database) -> None:
@@ -148,6 +135,6 @@ def test_a_run_that_has_ended_is_shown_and_not_touched(place: Place, database: D
 
     again = place.run("runs", "adopt", run.run_id)
 
-    assert first.code in {0, 7}, first.text
+    assert first.code in MEASURED, first.text
     assert again.code == 4, again.text
     assert "there is nothing left to do for it" in again.text

@@ -22,7 +22,7 @@ from upperbound.errors import ConfigurationError, EmbeddedServerError, PortInUse
 from upperbound.targets.embedded import home
 from upperbound.targets.embedded.server import EmbeddedServer
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 PARENT = """
 import json, os, signal, sys
