@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from upperbound.domain.histogram import Histogram
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 
 BUSY_PCT_LIMIT: Final = 95.0
@@ -38,7 +39,9 @@ class KindFigures:
     failed: int = 0
     """Attempts that did not."""
     histogram: Histogram = field(default_factory=Histogram)
-    """Latencies of the successful ones only, in microseconds."""
+    """Latencies of the successful ones only, in microseconds: service times, from the send."""
+    response: Histogram | None = None
+    """The same from when each operation was due; None in a closed loop, where nothing is due."""
 
     @property
     def attempts(self) -> int:
@@ -52,7 +55,10 @@ class KindFigures:
 
     def __add__(self, other: "KindFigures") -> "KindFigures":
         return KindFigures(
-            self.operations + other.operations, self.failed + other.failed, self.histogram + other.histogram
+            self.operations + other.operations,
+            self.failed + other.failed,
+            self.histogram + other.histogram,
+            _both(self.response, other.response),
         )
 
     def __sub__(self, earlier: "KindFigures") -> "KindFigures":
@@ -60,6 +66,7 @@ class KindFigures:
             _since(self.operations, earlier.operations),
             _since(self.failed, earlier.failed),
             self.histogram - earlier.histogram,
+            self.response - earlier.response if self.response and earlier.response else self.response,
         )
 
 
@@ -105,6 +112,8 @@ class PhaseFigures:
     """Attempts made in the warmup before, failed ones included."""
     logged_rows: int = 0
     """Rows handed to the query log so far, warmup included."""
+    arrivals: ArrivalFigures | None = None
+    """What became of the arrivals that were due; None in a closed loop."""
 
     @property
     def operations(self) -> int:
@@ -127,6 +136,17 @@ class PhaseFigures:
         merged = Histogram()
         for kind in self.by_kind.values():
             merged += kind.histogram
+        return merged
+
+    @property
+    def response(self) -> Histogram | None:
+        """The response times of all kinds, as a new histogram; None in a closed loop."""
+        if self.arrivals is None:
+            return None
+        merged = Histogram()
+        for kind in self.by_kind.values():
+            if kind.response is not None:
+                merged += kind.response
         return merged
 
     @property
@@ -154,6 +174,7 @@ class PhaseFigures:
                     "operations": kind.operations,
                     "failed": kind.failed,
                     "histogram": kind.histogram.encode(),
+                    **({"response": kind.response.encode()} if kind.response is not None else {}),
                 }
                 for label, kind in self.by_kind.items()
             },
@@ -166,20 +187,27 @@ class PhaseFigures:
             },
             "warmup_operations": self.warmup_operations,
             "logged_rows": self.logged_rows,
+            **({"arrivals": self.arrivals.to_json()} if self.arrivals is not None else {}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "PhaseFigures":
         """Read what :meth:`to_json` wrote.
 
-        Raises :class:`KeyError` for a missing field and :class:`ValueError` for one that cannot be read.
+        Data of a closed loop, and data written before there was another, has no arrivals and no response times. Raises
+        :class:`KeyError` for a missing field and :class:`ValueError` for one that cannot be read.
         """
         generator = data["generator"]
         return cls(
             phase=Phase(data["phase"]),
             seconds=float(data["seconds"]),
             by_kind={
-                label: KindFigures(kind["operations"], kind["failed"], Histogram.decode(kind["histogram"]))
+                label: KindFigures(
+                    kind["operations"],
+                    kind["failed"],
+                    Histogram.decode(kind["histogram"]),
+                    Histogram.decode(kind["response"]) if "response" in kind else None,
+                )
                 for label, kind in data["by_kind"].items()
             },
             errors={label: ErrorFigure(error["count"], error["sample"]) for label, error in data["errors"].items()},
@@ -191,6 +219,7 @@ class PhaseFigures:
             ),
             warmup_operations=data["warmup_operations"],
             logged_rows=data["logged_rows"],
+            arrivals=ArrivalFigures.from_json(data["arrivals"]) if "arrivals" in data else None,
         )
 
 
@@ -224,6 +253,7 @@ def interval(newer: PhaseFigures, older: PhaseFigures) -> PhaseFigures:
         ),
         warmup_operations=_since(newer.warmup_operations, older.warmup_operations),
         logged_rows=_since(newer.logged_rows, older.logged_rows),
+        arrivals=newer.arrivals - older.arrivals if newer.arrivals and older.arrivals else newer.arrivals,
     )
 
 
@@ -242,6 +272,7 @@ def merge(figures: Sequence[PhaseFigures]) -> PhaseFigures:
         raise ValueError(f"figures of different phases cannot be merged: {', '.join(sorted(phases))}")
     by_kind: dict[str, KindFigures] = {}
     errors: dict[str, ErrorFigure] = {}
+    arrivals = [one.arrivals for one in figures if one.arrivals is not None]
     for one in figures:
         for label, kind in one.by_kind.items():
             by_kind[label] = by_kind[label] + kind if label in by_kind else kind
@@ -256,6 +287,7 @@ def merge(figures: Sequence[PhaseFigures]) -> PhaseFigures:
         generator=_merge_generators([one.generator for one in figures]),
         warmup_operations=sum(one.warmup_operations for one in figures),
         logged_rows=sum(one.logged_rows for one in figures),
+        arrivals=sum(arrivals, start=ArrivalFigures()) if arrivals else None,
     )
 
 
@@ -285,6 +317,13 @@ def _merge_generators(generators: Sequence[GeneratorFigures]) -> GeneratorFigure
         lag += one.lag
     host_readings = [one.host_cpu_pct for one in generators if one.host_cpu_pct is not None]
     return GeneratorFigures(busiest.busy_ns, busiest.wall_ns, lag, max(host_readings, default=None))
+
+
+def _both(first: Histogram | None, second: Histogram | None) -> Histogram | None:
+    """Return both added up; None only when neither is there."""
+    if first is None or second is None:
+        return first if second is None else second
+    return first + second
 
 
 def _since(newer: int, older: int) -> int:

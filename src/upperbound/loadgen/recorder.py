@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from upperbound.domain.figures import ErrorFigure, GeneratorFigures, KindFigures, PhaseFigures
 from upperbound.domain.histogram import COUNTS_LEN, Histogram, bucket_index
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
 from upperbound.errors import QueryLogError
@@ -31,7 +32,9 @@ MAX_BUFFERS = 64
 class _Tally:
     """Counts of one phase, by operation."""
 
-    def __init__(self, operations: int) -> None:
+    def __init__(self, operations: int, *, open_loop: bool) -> None:
+        self.responses = np.zeros((operations, COUNTS_LEN), dtype=np.int64) if open_loop else None
+        """From when each query was due; None in a closed loop, where that is when it was sent."""
         self.latencies = np.zeros((operations, COUNTS_LEN), dtype=np.int64)
         self.succeeded = np.zeros(operations, dtype=np.int64)
         self.failed = np.zeros(operations, dtype=np.int64)
@@ -45,9 +48,9 @@ class _Tally:
         ok = records["outcome"] == Outcome.OK
         everything_ok = bool(ok.all())
         good, kinds = (records, operation) if everything_ok else (records[ok], operation[ok])
-        buckets = bucket_index(to_us(good["end_ns"] - good["start_ns"]))
-        flat = np.bincount(kinds * COUNTS_LEN + buckets, minlength=operations * COUNTS_LEN)
-        self.latencies += flat.reshape(operations, COUNTS_LEN)
+        _count(self.latencies, kinds, good["end_ns"] - good["start_ns"])
+        if self.responses is not None:
+            _count(self.responses, kinds, good["end_ns"] - good["intended_ns"])
         self.succeeded += np.bincount(kinds, minlength=operations)
         self.lag.record_many(to_us(records["lag_ns"]))
         if not everything_ok:
@@ -55,6 +58,12 @@ class _Tally:
             numbers, counts = np.unique(records["error"][~ok], return_counts=True)
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
                 self.errors[number] = self.errors.get(number, 0) + count
+
+
+def _count(counts: NDArray[np.int64], kinds: NDArray[np.int64], durations_ns: NDArray[np.int64]) -> None:
+    """Add durations to the histogram of the kind that each belongs to."""
+    flat = np.bincount(kinds * COUNTS_LEN + bucket_index(to_us(durations_ns)), minlength=counts.size)
+    counts += flat.reshape(counts.shape)
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class Window:
     busy_ns: int
     wall_ns: int
     host_cpu_pct: float | None
+    arrivals: ArrivalFigures | None = None
+    """What an open loop has offered in it."""
 
 
 class Recorder:
@@ -81,8 +92,9 @@ class Recorder:
         kinds: Sequence[str],
         errors: ErrorTable,
         on_error: Callable[[QueryLogError], None],
+        open_loop: bool = False,
     ) -> None:
-        """Record operations whose kinds are ``kinds`` by index."""
+        """Record operations whose kinds are ``kinds`` by index, of an open loop with response times."""
         self._kinds = list(kinds)
         self._error_table = errors
         self._errors_logged = 0
@@ -95,13 +107,15 @@ class Recorder:
         self._buffers = 1
         self._rows = 0
         self._lock = threading.Lock()
-        self._tallies = {phase: _Tally(len(kinds)) for phase in (Phase.WARMUP, Phase.MEASUREMENT)}
+        phases = (Phase.WARMUP, Phase.MEASUREMENT)
+        self._tallies = {phase: _Tally(len(kinds), open_loop=open_loop) for phase in phases}
         self._thread = threading.Thread(target=self._drain, name="recorder", daemon=True)
 
     def start(self, measurement_start_ns: int, spool: SpoolWriter | None) -> None:
         """Start the recording thread; call it before the loop sends its first query.
 
-        Queries that start at or after ``measurement_start_ns`` count as MEASUREMENT, earlier ones as WARMUP. Without a
+        Queries that are due at or after ``measurement_start_ns`` count as MEASUREMENT, earlier ones as WARMUP; in a
+        closed loop a query is due when it is sent. Without a
         ``spool`` only the histograms are kept.
         """
         self._measurement_start_ns, self._spool = measurement_start_ns, spool
@@ -145,19 +159,18 @@ class Recorder:
         with self._lock:
             tally = self._tallies[phase]
             latencies, succeeded, failed = tally.latencies.copy(), tally.succeeded.copy(), tally.failed.copy()
+            responses = tally.responses.copy() if tally.responses is not None else None
             errors, lag = dict(tally.errors), tally.lag.copy()
             warmup = self._tallies[Phase.WARMUP]
             warmup_operations = int(warmup.succeeded.sum() + warmup.failed.sum())
             rows = self._rows
         by_kind: dict[str, KindFigures] = {}
         for index, kind in enumerate(self._kinds):
-            histogram = Histogram()
-            histogram.add_counts(latencies[index])
-            earlier = by_kind.get(kind, KindFigures(0, 0, Histogram()))
-            by_kind[kind] = KindFigures(
-                operations=earlier.operations + int(succeeded[index]),
-                failed=earlier.failed + int(failed[index]),
-                histogram=earlier.histogram + histogram,
+            by_kind[kind] = by_kind.get(kind, KindFigures()) + KindFigures(
+                operations=int(succeeded[index]),
+                failed=int(failed[index]),
+                histogram=_histogram(latencies[index]),
+                response=_histogram(responses[index]) if responses is not None else None,
             )
         return PhaseFigures(
             phase=phase,
@@ -169,6 +182,7 @@ class Recorder:
             ),
             warmup_operations=warmup_operations,
             logged_rows=rows,
+            arrivals=window.arrivals,
         )
 
     def _error_figures(self, counts: dict[int, int]) -> dict[str, ErrorFigure]:
@@ -211,7 +225,7 @@ class Recorder:
                 self._errors_logged += len(fresh)
             self._spool.write(memoryview(buffer)[:used])
         records = np.frombuffer(buffer, RECORD_DTYPE, used // RECORD.size)
-        measured = records["start_ns"] >= self._measurement_start_ns
+        measured = records["intended_ns"] >= self._measurement_start_ns
         with self._lock:
             self._rows += len(records)
             if measured.all():
@@ -221,3 +235,9 @@ class Recorder:
             else:
                 self._tallies[Phase.WARMUP].add(records[~measured])
                 self._tallies[Phase.MEASUREMENT].add(records[measured])
+
+
+def _histogram(counts: NDArray[np.int64]) -> Histogram:
+    histogram = Histogram()
+    histogram.add_counts(counts)
+    return histogram

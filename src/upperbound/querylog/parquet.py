@@ -160,7 +160,7 @@ def _dictionary_columns() -> list[str]:
 def to_table(records: NDArray[np.void], first: int, manifest: Manifest, errors: Sequence[LoggedError]) -> pa.Table:
     """Return the records as rows of :data:`SCHEMA`; ``first`` is the worker's sequence number of the first."""
     n = len(records)
-    warmup = records["start_ns"] < manifest.measurement_start_ns
+    warmup = records["intended_ns"] < manifest.measurement_start_ns
     prefix = f"{manifest.run_id}:{manifest.worker_id}:"
     sequence = pa.array(np.arange(first, first + n)).cast(pa.string())
     intended, start, end = records["intended_ns"], records["start_ns"], records["end_ns"]

@@ -23,8 +23,9 @@ RECORD_DTYPE = np.dtype(
 )
 """The same as a numpy structure.
 
-``lag_ns`` is the longest the finished query can have waited for the generator before it was looked at. ``error`` is an
-index into the worker's table of errors, 0 for none. ``rows`` is the number of rows returned or affected.
+``lag_ns`` is the longest the finished query can have waited for the generator before it was looked at and, in an open
+loop, before it was sent to a thread that was free. ``error`` is an index into the worker's table of errors, 0 for
+none. ``rows`` is the number of rows returned or affected.
 """
 
 assert RECORD.size == RECORD_DTYPE.itemsize

@@ -20,6 +20,7 @@ from upperbound.domain.figures import (
     merge,
 )
 from upperbound.domain.histogram import Histogram
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 
 KINDS = ("POINT_LOOKUP", "INSERT", "UPDATE")
@@ -30,11 +31,13 @@ HISTOGRAMS = st.lists(st.integers(0, 10**7), max_size=8).map(Histogram.from_valu
 
 @st.composite
 def figures(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> PhaseFigures:
-    """Draw what one worker may have counted in the measurement."""
+    """Draw what one worker may have counted in the measurement, in a closed or in an open loop."""
     by_kind = {}
+    open_loop = draw(st.shared(st.booleans(), key="open loop"))
     for label in draw(st.lists(st.sampled_from(kinds), unique=True)):
         histogram = draw(HISTOGRAMS)
-        by_kind[label] = KindFigures(histogram.total, draw(COUNTS), histogram)
+        response = draw(HISTOGRAMS) if open_loop else None
+        by_kind[label] = KindFigures(histogram.total, draw(COUNTS), histogram, response)
     errors = {
         label: ErrorFigure(draw(st.integers(1, 10**6)), draw(st.text(max_size=20)))
         for label in draw(st.lists(st.sampled_from(LABELS), unique=True))
@@ -49,6 +52,7 @@ def figures(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> PhaseFigures:
         ),
         warmup_operations=draw(COUNTS),
         logged_rows=draw(COUNTS),
+        arrivals=ArrivalFigures(1.5, *(draw(COUNTS) for _ in range(4))) if open_loop else None,
     )
 
 
@@ -158,8 +162,10 @@ class TestInterval:
             ),
         )
         found = interval(after, before)
+        nothing = KindFigures(response=None if between.arrivals is None else Histogram())
         for label, kind in found.by_kind.items():
-            assert kind == between.by_kind.get(label, KindFigures())
+            assert kind == between.by_kind.get(label, nothing)
+        assert found.arrivals == between.arrivals
         assert {label: error.count for label, error in found.errors.items()} == {
             label: error.count for label, error in between.errors.items()
         }
@@ -176,6 +182,11 @@ class TestInterval:
         snapshot = replace(counted(1), errors={"deadlock": ErrorFigure(2, "a"), "auth": ErrorFigure(1, "b")})
         later = replace(snapshot, errors={"deadlock": ErrorFigure(3, "c"), "auth": ErrorFigure(1, "b")})
         assert interval(later, snapshot).errors == {"deadlock": ErrorFigure(1, "c")}
+
+    def test_a_snapshot_without_arrivals_is_one_of_a_closed_loop(self) -> None:
+        read = PhaseFigures.from_json(json.loads(json.dumps(counted(5).to_json())))
+        assert (read.arrivals, read.response) == (None, None)
+        assert "arrivals" not in counted(5).to_json()
 
     def test_a_kind_that_appears_later_counts_from_zero(self) -> None:
         assert interval(counted(5), PhaseFigures(Phase.MEASUREMENT)).operations == 5

@@ -90,9 +90,9 @@ def recount(records: NDArray[np.void]) -> tuple[Counter[str], Counter[str], dict
     return succeeded, failed, latencies
 
 
-def record_all(records: NDArray[np.void], sizes: Sequence[int] = (100, 1, 37)) -> Recorder:
+def record_all(records: NDArray[np.void], sizes: Sequence[int] = (100, 1, 37), *, open_loop: bool = False) -> Recorder:
     problems: list[QueryLogError] = []
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append)
+    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append, open_loop=open_loop)
     recorder.start(WARMUP_END_NS, None)
     feed(recorder, records, sizes)
     recorder.finish()
@@ -119,9 +119,10 @@ def test_the_figures_of_a_phase_are_those_of_a_plain_recount(phase: Phase, sizes
     assert (figures.seconds, figures.generator.busy_ns, figures.generator.wall_ns) == (2.0, 3, 4)
 
 
-def test_a_query_belongs_to_the_phase_it_started_in_exactly_at_the_edge() -> None:
+def test_a_query_belongs_to_the_phase_it_was_due_in_exactly_at_the_edge() -> None:
     records = np.zeros(3, RECORD_DTYPE)
-    records["start_ns"] = [WARMUP_END_NS - 1, WARMUP_END_NS, WARMUP_END_NS + 1]
+    records["intended_ns"] = [WARMUP_END_NS - 1, WARMUP_END_NS, WARMUP_END_NS + 1]
+    records["start_ns"] = WARMUP_END_NS + 1
     records["end_ns"] = WARMUP_END_NS + 1_000_000
     recorder = record_all(records, (3,))
     assert recorder.figures(Phase.WARMUP, WINDOW).operations == 1
@@ -130,12 +131,23 @@ def test_a_query_belongs_to_the_phase_it_started_in_exactly_at_the_edge() -> Non
 
 def test_the_latency_of_a_failed_query_is_in_no_histogram() -> None:
     records = make_records(500)
-    records["start_ns"] = WARMUP_END_NS
+    records["intended_ns"] = records["start_ns"] = WARMUP_END_NS
     records["end_ns"] = WARMUP_END_NS + np.where(records["outcome"] == Outcome.OK, 100_000, 900_000_000)
     figures = record_all(records).figures(Phase.MEASUREMENT, WINDOW)
     assert figures.failed == int((records["outcome"] != Outcome.OK).sum()) > 0
     assert figures.histogram.total == figures.operations
     assert figures.histogram.max_us == 100
+
+
+def test_an_open_loop_has_response_times_beside_service_times_and_a_closed_one_has_none() -> None:
+    records = make_records(500)
+    records["intended_ns"] -= 40_000_000
+    figures = record_all(records, open_loop=True).figures(Phase.WARMUP, WINDOW)
+    ok = records[records["outcome"] == Outcome.OK]
+    assert figures.histogram == Histogram.from_values((ok["end_ns"] - ok["start_ns"] + 500) // 1000)
+    responses = [kind.response for kind in figures.by_kind.values() if kind.response is not None]
+    assert sum(responses, start=Histogram()) == Histogram.from_values((ok["end_ns"] - ok["intended_ns"] + 500) // 1000)
+    assert all(kind.response is None for kind in record_all(records).figures(Phase.WARMUP, WINDOW).by_kind.values())
 
 
 def test_only_failures_leave_the_histograms_empty() -> None:
