@@ -51,6 +51,24 @@ def allocate(total: int, workers: int) -> list[int]:
     return [base + (group_id < remainder) for group_id in range(workers)]
 
 
+def fill(total: int, cap: int, present: int = 1) -> list[int]:
+    """Spread ``total`` threads so that each worker is filled to ``cap`` before the next one gets more than one thread.
+
+    There are as many workers as the threads need, at least ``present``: those that are there keep one thread each, as
+    a worker without any would leave the run. Raises :class:`ValueError` for a cap or a total below 1.
+    """
+    if cap < 1 or total < 1:
+        raise ValueError(f"cannot fill workers of {cap} with {total} threads")
+    workers = max(present, worker_count(total, cap))
+    left = max(0, total - workers)
+    threads = []
+    for _ in range(workers):
+        more = min(cap - 1, left)
+        threads.append(1 + more)
+        left -= more
+    return threads
+
+
 def scale_down(current: Sequence[int], remove: int, min_threads: int) -> list[int]:
     """Return the threads of each worker after ``remove`` have been taken away.
 

@@ -82,6 +82,10 @@ class FindMaxState:
 
     current: Step | None
     """The step that is being made; None when the search is over."""
+    began_s: float | None = None
+    """When the current step was decided on, in seconds since START_TIME; None before anybody was told of it."""
+    settled_s: float | None = None
+    """When its figures begin; None until all its threads are busy."""
     records: tuple[StepRecord, ...] = ()
     """Those that were made, the oldest first."""
     bad_threads: int | None = None
@@ -99,6 +103,8 @@ class FindMaxState:
         """Return plain JSON data."""
         return {
             "current": asdict(self.current) if self.current else None,
+            "began_s": self.began_s,
+            "settled_s": self.settled_s,
             "records": [record.to_json() for record in self.records],
             "bad_threads": self.bad_threads,
             "limiter": self.limiter.value if self.limiter else None,
@@ -113,6 +119,8 @@ class FindMaxState:
         answer = data["answer"]
         return cls(
             current=step_from_json(data["current"]) if data["current"] else None,
+            began_s=data["began_s"],
+            settled_s=data["settled_s"],
             records=tuple(StepRecord.from_json(record) for record in data["records"]),
             bad_threads=data["bad_threads"],
             limiter=Limiter(data["limiter"]) if data["limiter"] else None,
@@ -139,7 +147,7 @@ def observe(plan: FindMaxPlan, state: FindMaxState, figures: StepFigures) -> Fin
         raise ValueError("the search is over")
     limiter, reason = judge(plan, state.records, step.threads, figures)
     record = StepRecord(step, figures, limiter, reason)
-    state = replace(state, records=(*state.records, record), current=None)
+    state = replace(state, records=(*state.records, record), current=None, began_s=None, settled_s=None)
     match step.purpose:
         case Purpose.CLIMB:
             return _after_climb(plan, state, record)
