@@ -25,8 +25,12 @@ from upperbound.clock import SystemClock
 from upperbound.domain.figures import KindFigures, PhaseFigures
 from upperbound.domain.histogram import Histogram
 from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.resize import worker_name
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerEvent, WorkerStatus
+from upperbound.errors import WorkerFailed
+from upperbound.launchers.base import WorkerHandle
+from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.loop import LEASE_S, TICK_S, RunLoop
 from upperbound.scenario.loader import parse_scenario
 from upperbound.scenario.run_config import RunConfig
@@ -109,6 +113,10 @@ def main() -> int:
     return 0 if passed else 1
 
 
+def _no_launch(worker_id: str, _group_id: int) -> WorkerHandle:
+    raise WorkerFailed(f"{worker_id} is not to be started: the workers of this benchmark are all there")
+
+
 def _measure(server: EmbeddedServer, url: str, workers: int, seconds: int) -> float:
     """Drive one run to its end and print what it cost; returns the tick's p99 in ms."""
     clock, run_id = SystemClock(), f"scale-{workers}"
@@ -122,7 +130,8 @@ def _measure(server: EmbeddedServer, url: str, workers: int, seconds: int) -> fl
         upperbound_version="benchmark",
     )
     with tempfile.TemporaryDirectory() as folder, open_store(url) as store, contextlib.ExitStack() as stack:
-        store.runs.create(NewRun(run_id, scenario.name, config.model_dump(mode="json"), workers))
+        targets = {worker_name(group_id): 1 for group_id in range(workers)}
+        store.runs.create(NewRun(run_id, scenario.name, config.model_dump(mode="json"), workers, targets))
         store.runs.acquire_lease(run_id, OWNER, LEASE_S)
         store.runs.transition(run_id, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
         carriers = []
@@ -131,7 +140,8 @@ def _measure(server: EmbeddedServer, url: str, workers: int, seconds: int) -> fl
             child = [url, run_id, str(first), str(number), str(workers)]
             command = [sys.executable, __file__, "--seconds", str(seconds), "--child", *child]
             carriers.append(stack.enter_context(subprocess.Popen(command)))
-        loop = RunLoop(store, clock, run_id=run_id, owner=OWNER, config=config, run_folder=Path(folder), handles={})
+        crew = Crew(clock, {}, launch=_no_launch, end_sessions=lambda: 0)
+        loop = RunLoop(store, clock, run_id=run_id, owner=OWNER, config=config, run_folder=Path(folder), crew=crew)
         ticks_ms: list[float] = []
         meter = _CpuMeter(psutil.Process(server.pid))
         while True:

@@ -1,7 +1,5 @@
-"""``upperbound runs``: the history in the store, stopping what goes on, and taking over what nobody watches."""
+"""``upperbound runs``: the history in the store, and changing, stopping or taking over what goes on."""
 
-import contextlib
-import getpass
 import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,13 +8,14 @@ import typer
 
 from upperbound.cli.options import AsJson, JsonPath, Quiet, RunId, Store
 from upperbound.cli.runs_logs import logs
+from upperbound.cli.runs_set import set_run
 from upperbound.domain.run_state import TERMINAL, RunStatus
 
 if TYPE_CHECKING:
     from upperbound.clock import Clock
     from upperbound.store.engine import Store as OpenStore
 
-app = typer.Typer(help="List, show, stop and take over runs.", rich_markup_mode=None)
+app = typer.Typer(help="List, show, change, stop and take over runs.", rich_markup_mode=None)
 
 POLL_S: Final = 0.5
 """How often a command that waits for a run looks at it."""
@@ -89,6 +88,7 @@ def stop(
 
     Its workers send nothing more, and queries in flight may end. A run that has ended stays as it is.
     """
+    from upperbound.cli.users import user_name
     from upperbound.clock import SystemClock
     from upperbound.orchestrator.stopping import request_stop
 
@@ -98,7 +98,7 @@ def stop(
         if before in TERMINAL:
             typer.echo(f"run {run_id} had ended before: {before.value}")
             return
-        status = request_stop(opened, run_id, f"{_user()} with `upperbound runs stop`")
+        status = request_stop(opened, run_id, f"{user_name()} with `upperbound runs stop`")
         if wait and status not in TERMINAL:
             status = wait_for_end(opened, run_id, SystemClock())
     typer.echo(f"run {run_id}: {status.value}")
@@ -117,6 +117,7 @@ def adopt(run: RunId, json_path: JsonPath = None, quiet: Quiet = False, store: S
     raise typer.Exit(carry_on(run, load_settings(store=store), json_path=json_path, quiet=quiet))
 
 
+app.command("set")(set_run)
 app.command()(logs)
 
 
@@ -146,9 +147,3 @@ def _store(url: str | None) -> "OpenStore":
     from upperbound.store.engine import open_store
 
     return open_store(load_settings(store=url).store_url)
-
-
-def _user() -> str:
-    with contextlib.suppress(OSError, KeyError):
-        return getpass.getuser()
-    return "a user"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from upperbound.domain.guardrails import GuardrailState, ScaleDown, WarnWorker
+from upperbound.domain.guardrails import AddWorker, GuardrailState, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunEvent, RunStatus
 from upperbound.domain.run_view import KillSignal
@@ -106,6 +106,22 @@ class EndLost:
 
 
 @dataclass(frozen=True)
+class Launch:
+    """Start the processes of workers that were added to the run, each at most once."""
+
+    worker_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dismiss:
+    """Take a worker that was added and did not come out of the run again, and end what there is of its process."""
+
+    worker_id: str
+    reason: str
+    """What became of it, and what it last said."""
+
+
+@dataclass(frozen=True)
 class KeepGuardrails:
     """Write the guardrails' state and the targets to the run's row, in one write.
 
@@ -114,7 +130,7 @@ class KeepGuardrails:
 
     state: GuardrailState
     targets: Mapping[str, int]
-    """Threads by worker id, of the workers whose target changes; empty when none does."""
+    """Threads by worker id, of the workers whose target changes and of one that is added; empty when none does."""
 
 
 Action = (
@@ -127,6 +143,9 @@ Action = (
     | Cancel
     | KillWorkers
     | EndLost
+    | Launch
+    | Dismiss
+    | AddWorker
     | KeepGuardrails
     | WarnWorker
     | ScaleDown

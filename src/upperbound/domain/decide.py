@@ -8,29 +8,34 @@ from upperbound.domain.actions import (
     Action,
     Cancel,
     Complete,
+    Dismiss,
     EndLost,
     Fail,
     KeepGuardrails,
     KillWorkers,
+    Launch,
     MarkRunning,
     Process,
     SetPhase,
     Stop,
 )
-from upperbound.domain.guardrails import Exhausted, ScaleDown, WarnWorker, evaluate
+from upperbound.domain.guardrails import AddWorker, Exhausted, ScaleDown, WarnWorker, evaluate
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.run_view import KillSignal, Limits, LossPolicy, RunView, WorkerView
 
 __all__ = [
     "Action",
+    "AddWorker",
     "Cancel",
     "Complete",
+    "Dismiss",
     "EndLost",
     "Fail",
     "KeepGuardrails",
     "KillSignal",
     "KillWorkers",
+    "Launch",
     "Limits",
     "LossPolicy",
     "MarkRunning",
@@ -110,7 +115,7 @@ def _while_running(view: RunView) -> list[Action]:
     guarded = _guard(view, elapsed_s)
     if any(isinstance(action, Fail) for action in guarded):
         return guarded
-    return [*_end_lost(view), *guarded, *_advance(view, phase)]
+    return [*_end_lost(view), *_join(view), *guarded, *_advance(view, phase)]
 
 
 def _while_draining(view: RunView) -> list[Action]:
@@ -173,14 +178,26 @@ def _end_lost(view: RunView) -> list[Action]:
     return [EndLost(silent)] if silent else []
 
 
+def _join(view: RunView) -> list[Action]:
+    """Bring workers that were added to the run into it, and give up those that did not come."""
+    new = tuple(worker.worker_id for worker in view.workers if worker.must_be_launched)
+    failed = [
+        Dismiss(worker.worker_id, worker.failed_to_join)
+        for worker in view.workers
+        if worker.failed_to_join and not worker.is_retired
+    ]
+    return [*([Launch(new)] if new else []), *failed]
+
+
 def _guard(view: RunView, elapsed_s: float) -> list[Action]:
     """Hold the workers' machines against the run's guardrails."""
     if view.guardrails is None:
         return []
-    state, verdicts = evaluate(view.guardrail_state, view.readings(), view.guardrails, elapsed_s)
+    new_worker = None if view.is_joined else view.new_worker
+    state, verdicts = evaluate(view.guardrail_state, view.readings(), view.guardrails, elapsed_s, new_worker)
     actions: list[Action] = []
     if state != view.guardrail_state:
-        targets = {verdict.worker_id: verdict.new for verdict in verdicts if isinstance(verdict, ScaleDown)}
+        targets = {verdict.worker_id: verdict.new for verdict in verdicts if isinstance(verdict, ScaleDown | AddWorker)}
         actions.append(KeepGuardrails(state, targets))
     for verdict in verdicts:
         if isinstance(verdict, Exhausted):
@@ -192,13 +209,17 @@ def _guard(view: RunView, elapsed_s: float) -> list[Action]:
 def _shortfall(view: RunView, losses: list[str]) -> str:
     """Say what a completed run lacks against its plan: load that was taken back, workers that were lost or idle."""
     said = [view.guardrail_state.degraded_reason]
+    absent = [reason for worker in view.workers if (reason := worker.failed_to_join)]
+    absent += [f"{worker.worker_id} was not started any more" for worker in view.workers if worker.must_be_launched]
+    if absent:
+        said.append(f"scale_out: {' | '.join(absent)}")
     if losses:
         said.append(f"worker_loss: {len(losses)} of {len(view.workers)} workers: {' | '.join(losses)}")
     if view.on_worker_loss is LossPolicy.CONTINUE:
         idle = [
             worker.worker_id
             for worker in view.remaining(may_have_completed=True)
-            if not worker.attempts and not worker.is_retired
+            if not worker.attempts and not worker.is_retired and not worker.must_be_launched
         ]
         said += [f"worker_absent: {', '.join(idle)} contributed nothing"] if idle else []
     return "; ".join(part for part in said if part)

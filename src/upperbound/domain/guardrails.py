@@ -133,14 +133,14 @@ class GuardrailRecord:
     at_s: float
     """Seconds since START_TIME."""
     action: str
-    """``WARNING``, ``SCALE_DOWN``, ``DEGRADED``, ``RECOVERED`` or ``FAILED``."""
+    """``WARNING``, ``SCALE_DOWN``, ``SCALE_OUT``, ``DEGRADED``, ``RECOVERED`` or ``FAILED``."""
     worker_id: str | None
     """None when it was about the whole run."""
     reason: str
     previous: int | None = None
-    """Threads before, of a SCALE_DOWN."""
+    """Threads before, of a change."""
     new: int | None = None
-    """Threads after, of a SCALE_DOWN."""
+    """Threads after, of a change."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class GuardrailState:
     records: tuple[GuardrailRecord, ...] = ()
     """What was done, oldest first; at most :data:`RECORDS_KEPT`."""
     threads_taken: int = 0
-    """Threads by which the load was lowered in all; they are not given back."""
+    """Threads by which the load was lowered in all, without those that a new worker got; they are not given back."""
     went_on_over: tuple[str, ...] = ()
     """Workers that at some time were over with nothing left to lower."""
 
@@ -221,6 +221,16 @@ class ScaleDown:
 
 
 @dataclass(frozen=True)
+class AddWorker:
+    """Let one more worker carry what was taken from those that are over."""
+
+    worker_id: str
+    """Of the new worker."""
+    new: int
+    """Its threads."""
+
+
+@dataclass(frozen=True)
 class Exhausted:
     """The run has to fail."""
 
@@ -228,19 +238,23 @@ class Exhausted:
     """Names the workers and their readings."""
 
 
-Verdict = WarnWorker | ScaleDown | Exhausted
+Verdict = WarnWorker | ScaleDown | AddWorker | Exhausted
 """Anything :func:`evaluate` may ask for."""
 
 
 def evaluate(
-    state: GuardrailState, readings: Sequence[Reading], limits: GuardrailLimits, at_s: float
+    state: GuardrailState,
+    readings: Sequence[Reading],
+    limits: GuardrailLimits,
+    at_s: float,
+    new_worker: str | None = None,
 ) -> tuple[GuardrailState, list[Verdict]]:
     """Judge the newest reading of each running worker and return what is remembered from now on and what is to be done.
 
     ``readings`` holds the workers that count: those that send load and are not lost. ``at_s`` is the time since the
     run's start. Each reading counts once, however often it is shown. A worker returns to normal when it was
     :data:`HYSTERESIS_POINTS` below its limits for the patience; threads that were taken from it stay taken.
-    :class:`Exhausted` comes alone.
+    What is taken from some goes to ``new_worker`` if one may be added. :class:`Exhausted` comes alone.
     """
     guards = {reading.worker_id: _judge(state.workers.get(reading.worker_id), reading, limits) for reading in readings}
     judged = replace(state, workers={worker_id: guard for worker_id, guard in guards.items() if guard != WorkerGuard()})
@@ -261,6 +275,11 @@ def evaluate(
     for reading in over:
         judged, lowered = _back_off(judged, reading, limits, at_s)
         verdicts += lowered
+    taken = sum(verdict.previous - verdict.new for verdict in verdicts if isinstance(verdict, ScaleDown))
+    if taken and new_worker is not None and len(over) < len(readings):
+        record = GuardrailRecord(at_s, "SCALE_OUT", new_worker, "carries what was taken back", 0, taken)
+        judged = _with(replace(judged, threads_taken=judged.threads_taken - taken), record)
+        verdicts.append(AddWorker(new_worker, taken))
     return judged, verdicts
 
 

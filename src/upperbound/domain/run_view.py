@@ -22,6 +22,10 @@ _SAID_BY_EXIT: Final = {
 }
 
 
+_CARRIED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.DRAINING, WorkerStatus.COMPLETED})
+"""States of a worker that has begun to send."""
+
+
 class KillSignal(StrEnum):
     """A signal for the worker processes of this controller."""
 
@@ -85,6 +89,8 @@ class WorkerView:
     """How many it has sent."""
     attempts: int = 0
     """Operations it has reported, failed ones included."""
+    joined_late: bool = False
+    """Whether it was added to the run while that went on."""
     was_ended: bool = False
     """Whether this controller has ended its process because it had gone silent."""
 
@@ -110,6 +116,19 @@ class WorkerView:
         """Whether its process is known, or as far as anyone here can know, to be no more."""
         return self.exit_code is not None if self.local else self.has_ended
 
+    @property
+    def must_be_launched(self) -> bool:
+        """Whether it was added to the run and nobody has started its process yet."""
+        return self.joined_late and self.status is None and not self.local and not self.is_retired
+
+    @property
+    def failed_to_join(self) -> str | None:
+        """Say why a worker that was added never carried anything, so that nothing is lost with it; None if it did."""
+        happened = self._loss(may_have_completed=True)
+        if not self.joined_late or self.attempts or self.status in _CARRIED or happened is None:
+            return None
+        return f"{self.worker_id} {happened}; last said: {self.last_said}"
+
     def loss(self, *, may_have_completed: bool) -> str | None:
         """Say how this worker was lost, such as ``worker-1 was killed by signal SIGKILL``; None when it was not.
 
@@ -117,6 +136,8 @@ class WorkerView:
         process ended, since everything was written by then; neither is exit code 0, the last heartbeat being on its
         way.
         """
+        if self.failed_to_join or self.must_be_launched:
+            return None
         happened = self._loss(may_have_completed=may_have_completed)
         return f"{self.worker_id} {happened}; last said: {self.last_said}" if happened else None
 
@@ -174,7 +195,7 @@ class RunView:
     plan: PhasePlan
     """The planned lengths of the phases."""
     workers: tuple[WorkerView, ...]
-    """Every expected worker, in group order."""
+    """Every worker the run has had so far, in group order; those that were taken out of it included."""
     limits: Limits = field(default_factory=Limits)
     """How long things may take."""
     signalled: KillSignal | None = None
@@ -187,6 +208,8 @@ class RunView:
     """What the loss of a worker means."""
     guardrails: GuardrailLimits | None = None
     """Limits on the workers' own machines; None when there are none."""
+    new_worker: str | None = None
+    """The id of a worker that may be added; None when the run's scaling leaves no room for one."""
     guardrail_state: GuardrailState = field(default_factory=GuardrailState)
     """What the guardrails remember, from the run's row."""
 
@@ -200,8 +223,23 @@ class RunView:
         return [loss for loss in described if loss is not None]
 
     def remaining(self, *, may_have_completed: bool) -> list[WorkerView]:
-        """Return the workers that are not lost; see :meth:`WorkerView.loss`."""
-        return [worker for worker in self.workers if worker.loss(may_have_completed=may_have_completed) is None]
+        """Return the workers that are not lost and may be relied on; see :meth:`WorkerView.loss`."""
+        return [
+            worker
+            for worker in self.workers
+            if worker.loss(may_have_completed=may_have_completed) is None and not worker.failed_to_join
+        ]
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a worker that was added is still on its way."""
+        return any(
+            worker.joined_late
+            and worker.status not in _CARRIED
+            and not worker.is_retired
+            and worker.failed_to_join is None
+            for worker in self.workers
+        )
 
     def readings(self) -> list[Reading]:
         """Return what the workers say of their machines: those that send load and are not lost."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from upperbound.clock import Clock
@@ -9,10 +10,12 @@ from upperbound.domain.actions import (
     Action,
     Cancel,
     Complete,
+    Dismiss,
     EndLost,
     Fail,
     KeepGuardrails,
     KillWorkers,
+    Launch,
     MarkRunning,
     Process,
     SetPhase,
@@ -20,19 +23,22 @@ from upperbound.domain.actions import (
 )
 from upperbound.domain.decide import decide, is_over
 from upperbound.domain.events import EventType
-from upperbound.domain.guardrails import GuardrailState, ScaleDown, WarnWorker
+from upperbound.domain.guardrails import AddWorker, GuardrailState, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.resize import group_of, next_worker
 from upperbound.domain.run_state import RunStatus, next_status
 from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
-from upperbound.errors import RunFailed, StoreUnreachable
-from upperbound.launchers.base import WorkerHandle
+from upperbound.domain.worker_state import WorkerStatus
+from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
+from upperbound.orchestrator.crew import LOOK_S, Crew
 from upperbound.orchestrator.finish import collect
 from upperbound.orchestrator.rollup import RateMeter, roll_up
+from upperbound.orchestrator.scaling import room_of
 from upperbound.orchestrator.stopping import stop_event
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.events import NewEvent
-from upperbound.store.heartbeats import HeartbeatRow
+from upperbound.store.heartbeats import Heartbeat, HeartbeatRow
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import Rollup, RunRow
 
@@ -42,10 +48,6 @@ TICK_S = 1.0
 """Between two ticks of a running load."""
 BRISK_TICK_S = 0.1
 """Between two ticks while starting and draining, when a user waits for the next step."""
-LOOK_S = 0.02
-"""How often a waiting loop looks at its processes and at what it was asked to do."""
-CANCEL_S = 1.0
-"""How long workers that are about to be killed may take to cancel their queries and end by themselves."""
 LEASE_S = 6.0
 """How long the run is ours without another tick."""
 STORE_PATIENCE_S = 60.0
@@ -69,13 +71,12 @@ class RunLoop:
         owner: str,
         config: RunConfig,
         run_folder: Path,
-        handles: Mapping[str, WorkerHandle],
+        crew: Crew,
         limits: Limits | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         self._run_id, self._owner, self._config, self._run_folder = run_id, owner, config, run_folder
-        self._handles = dict(handles)
-        self._worker_ids = worker_ids(config)
+        self._crew = crew
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         guardrails = config.scenario.guardrails
@@ -144,7 +145,7 @@ class RunLoop:
                 hint=f"watch it with `upperbound runs show {self._run_id}`",
             )
         # The time is read last, so that a worker that has ended by the plan never seems to have ended before it.
-        self._exit_codes = {worker_id: handle.poll() for worker_id, handle in self._handles.items()}
+        self._exit_codes = self._crew.exit_codes()
         heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
         run = self._store.runs.get(self._run_id)
         self._note(run)
@@ -183,24 +184,35 @@ class RunLoop:
             elapsed_s=run.elapsed_s,
             plan=self._plan,
             workers=tuple(
-                self._worker(worker_id, heartbeats.get(worker_id), run.worker_targets.get(worker_id))
-                for worker_id in self._worker_ids
+                self._worker(worker_id, heartbeats.get(worker_id), threads)
+                for worker_id, threads in sorted(run.worker_targets.items(), key=lambda item: group_of(item[0]))
             ),
             limits=self._limits,
             on_worker_loss=self._config.scenario.on_worker_loss,
             guardrails=self._guardrails,
             guardrail_state=GuardrailState.from_json(run.guardrail_state),
+            new_worker=self._new_worker(run),
             signalled=self._signalled,
             forced=self._forced,
             processed=self._processed,
         )
 
+    def _new_worker(self, run: RunRow) -> str | None:
+        """Return the id of a worker that may be added without being asked for."""
+        room = room_of(self._config)
+        carrying = sum(threads > 0 for threads in run.worker_targets.values())
+        if room.fixed or len(run.worker_targets) >= room.capacity:
+            return None
+        if room.max_workers is not None and carrying >= room.max_workers:
+            return None
+        return next_worker(run.worker_targets)
+
     def _worker(self, worker_id: str, heartbeat: HeartbeatRow | None, target_threads: int | None) -> WorkerView:
-        handle = self._handles.get(worker_id)
+        local = self._crew.has(worker_id)
         exit_code = self._exit_codes.get(worker_id)
         said = heartbeat.last_error if heartbeat else None
-        if not said and handle is not None and exit_code:
-            said = handle.last_output()
+        if not said and local and exit_code:
+            said = self._crew.last_output(worker_id)
         return WorkerView(
             worker_id=worker_id,
             status=heartbeat.status if heartbeat else None,
@@ -208,11 +220,12 @@ class RunLoop:
             exit_code=exit_code,
             last_error=said or None,
             detail=heartbeat.detail if heartbeat else None,
-            local=handle is not None,
+            local=local,
             target_threads=target_threads,
             cpu_pct=heartbeat.cpu_pct if heartbeat else None,
             memory_pct=heartbeat.memory_pct if heartbeat else None,
             heartbeats=heartbeat.heartbeat_count if heartbeat else 0,
+            joined_late=group_of(worker_id) >= len(self._config.threads),
             was_ended=worker_id in self._ended,
             attempts=heartbeat.queries + heartbeat.errors if heartbeat else 0,
         )
@@ -255,7 +268,10 @@ class RunLoop:
                 self._kill(signal)
             case Process():
                 self._process(run)
-            case EndLost() | KeepGuardrails() | WarnWorker() | ScaleDown():
+            case Launch(worker_ids=worker_ids):
+                for worker_id in worker_ids:
+                    self._launch(worker_id, run.phase)
+            case EndLost() | Dismiss() | KeepGuardrails() | WarnWorker() | ScaleDown() | AddWorker():
                 self._guard(action)
         return True
 
@@ -268,7 +284,17 @@ class RunLoop:
             log.warning("run %s starts without %s", self._run_id, " | ".join(missing))
         return True
 
-    def _guard(self, action: EndLost | KeepGuardrails | WarnWorker | ScaleDown) -> None:
+    def _launch(self, worker_id: str, phase: Phase) -> None:
+        """Start a worker that was added to the run; whoever reads its heartbeat knows that it was started."""
+        beat = Heartbeat(self._run_id, worker_id, group_of(worker_id), WorkerStatus.STARTING, phase)
+        # Before the process: should we end between the two there is none, and never are there two.
+        self._store.heartbeats.upsert(beat)
+        try:
+            self._crew.start(worker_id, group_of(worker_id))
+        except WorkerFailed as error:
+            self._store.heartbeats.upsert(replace(beat, status=WorkerStatus.FAILED, last_error=str(error)))
+
+    def _guard(self, action: EndLost | Dismiss | KeepGuardrails | WarnWorker | ScaleDown | AddWorker) -> None:
         """Carry out what keeps a run going in spite of trouble with a worker; the run's status stays as it is."""
         store, run_id = self._store, self._run_id
         match action:
@@ -276,7 +302,11 @@ class RunLoop:
                 for worker_id in lost:
                     log.warning("%s went silent; its process is ended and run %s goes on without it", worker_id, run_id)
                     self._ended.add(worker_id)
-                    self._handles[worker_id].kill()
+                    self._crew.end(worker_id)
+            case Dismiss(worker_id=worker_id, reason=reason):
+                log.warning("run %s goes on without a worker that was added: %s", run_id, reason)
+                self._crew.end(worker_id)
+                store.runs.set_targets(run_id, {worker_id: 0})
             case KeepGuardrails(state=state, targets=targets):
                 store.runs.set_guardrails(run_id, state.to_json(), targets)
             case WarnWorker(worker_id=worker_id, reason=reason):
@@ -288,6 +318,12 @@ class RunLoop:
                 change = {"worker_id": worker_id, "previous": previous, "new": new}
                 said = {"reason": "guardrail", "detail": detail}
                 store.events.append(run_id, EventType.SCALE_DOWN, {**change, **said}, scope="WORKER")
+            case AddWorker(worker_id=worker_id, new=new):
+                log.warning("%s is added and gets %d threads that were taken from others", worker_id, new)
+                change = {"worker_id": worker_id, "target_threads": new, "ramp_seconds": 0}
+                store.events.append(
+                    run_id, EventType.SET_WORKER_TARGET, {**change, "reason": "guardrail"}, scope="WORKER"
+                )
 
     def _transition(
         self,
@@ -309,29 +345,19 @@ class RunLoop:
 
     def _kill(self, signal: KillSignal) -> None:
         self._signalled = signal
-        if signal is KillSignal.TERM:
-            for handle in self._alive():
-                log.warning("%s (process %d) gets SIGTERM", handle.worker_id, handle.pid)
-                handle.terminate()
-            return
-        # A worker that is killed leaves its queries running on the server, so that it is asked to cancel them first.
-        for handle in self._alive():
-            handle.interrupt()
-        deadline_ns = self._clock.monotonic_ns() + int(CANCEL_S * 1e9)
-        while self._alive() and self._clock.monotonic_ns() < deadline_ns:
-            self._clock.sleep(LOOK_S)
-        for handle in self._alive():
-            log.warning("%s (process %d) gets SIGKILL", handle.worker_id, handle.pid)
-            handle.kill()
+        self._crew.signal(signal)
 
     def _process(self, run: RunRow) -> None:
         """Collect what the workers left and write the run's result."""
-        collected = collect(self._store, self._run_id, self._worker_ids, self._run_folder)
+        worker_ids = list(run.worker_targets)
+        if any(self._exit_codes.get(worker_id) != 0 for worker_id in worker_ids):
+            self._crew.clear_target()
+        collected = collect(self._store, self._run_id, worker_ids, self._run_folder)
         figures = collected.figures
         self._store.results.finish_parent(
             self._run_id,
             ParentResult(
-                worker_count=len(self._worker_ids),
+                worker_count=len(worker_ids),
                 threads=sum(self._config.threads),
                 operations=figures.operations,
                 failed=figures.failed,
@@ -359,19 +385,11 @@ class RunLoop:
 
     def _wait(self, seconds: float, run: RunRow) -> None:
         """Wait for the next tick: its time, the end of a process, the plan's next phase, or someone in a hurry."""
-        alive = len(self._alive())
+        alive = len(self._crew.alive())
         if run.status is RunStatus.RUNNING and run.elapsed_s is not None:
             ahead = [edge - run.elapsed_s for edge in (self._plan.warmup_s, self._plan.total_s)]
             seconds = min([seconds, *(edge + LOOK_S for edge in ahead if edge > 0)])
         deadline = self._clock.monotonic_ns() + int(seconds * 1e9)
-        while self._clock.monotonic_ns() < deadline and not self._hurried and len(self._alive()) == alive:
+        while self._clock.monotonic_ns() < deadline and not self._hurried and len(self._crew.alive()) == alive:
             self._clock.sleep(LOOK_S)
         self._hurried = False
-
-    def _alive(self) -> list[WorkerHandle]:
-        return [handle for handle in self._handles.values() if handle.poll() is None]
-
-
-def worker_ids(config: RunConfig) -> list[str]:
-    """Return the ids of the run's workers, by group id."""
-    return [f"worker-{group_id}" for group_id in range(len(config.threads))]

@@ -1,43 +1,129 @@
-"""Taking a worker out of a run that goes on: through the store alone, so that any process may do it."""
+"""Changing the threads and workers of a run that goes on: through the store alone, so that any process may do it."""
+
+import logging
+import secrets
+from dataclasses import dataclass
 
 from upperbound.domain.events import EventType
+from upperbound.domain.resize import Resize, Room, resize
 from upperbound.domain.run_state import RunStatus
-from upperbound.errors import ConfigurationError
+from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
+from upperbound.errors import ConfigurationError, Problem
 from upperbound.orchestrator.stopping import DRAIN_TIMEOUT_S
+from upperbound.scenario.kinds import ScalingMode
+from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
+from upperbound.store.events import NewEvent
+from upperbound.store.runs import RunRow
+
+log = logging.getLogger(__name__)
+
+_ENDED = frozenset({WorkerStatus.COMPLETED, WorkerStatus.FAILED})
 
 
-def retire_worker(store: Store, run_id: str, worker_id: str, initiated_by: str) -> None:
-    """Let one worker drain and end while the run goes on; its threads are not moved to the others.
+@dataclass(frozen=True)
+class Wanted:
+    """What a run shall have from now on; what is None stays as it is."""
 
-    Its target in the run's row becomes 0 first: should the event not reach it, it finds that within a few seconds, and
-    its end is then no loss. What it has counted stays in the result. Asking twice is harmless.
+    threads: int | None = None
+    """Over all workers."""
+    workers: int | None = None
+    ramp_s: float = 0.0
+    """How long the workers that are there take to get to their new threads."""
+
+
+def room_of(config: RunConfig) -> Room:
+    """Return what a run may grow and shrink to."""
+    scaling = config.scenario.scaling
+    bounds = scaling.bounds
+    return Room(
+        capacity=config.capacity,
+        fixed=scaling.mode == ScalingMode.FIXED,
+        min_workers=bounds.min_workers,
+        max_workers=bounds.max_workers,
+        min_threads=bounds.min_threads,
+        max_threads=bounds.max_threads,
+    )
+
+
+def change_run(store: Store, run_id: str, wanted: Wanted, *, initiated_by: str) -> Resize:
+    """Change a running run and return the targets that are new.
+
+    Workers that leave drain and end, and what they have counted stays in the result; those that join are started by
+    the run's controller. Targets and the events that announce them are written together, so that a worker that misses
+    an event finds its target within a few seconds. What is so already changes nothing.
 
     Raises:
-        ConfigurationError: the run is not RUNNING, has no such worker, or would have none left.
+        ConfigurationError: the run is not RUNNING, or cannot be changed so; every problem at once.
         RunNotFound: there is no such run.
     """
-    run = store.runs.get(run_id)
+    while True:
+        run = store.runs.get(run_id)
+        _require_running(run, wanted)
+        config = RunConfig.model_validate(run.scenario_config)
+        changed = resize(
+            run.worker_targets, _carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
+        )
+        if not isinstance(changed, Resize):
+            raise ConfigurationError(f"run {run_id} cannot be changed so", problems=changed)
+        events = _events(changed, wanted, initiated_by)
+        if store.runs.resize(run_id, expected=run.worker_targets, targets=changed.targets, events=events):
+            return changed
+        log.info("run %s was changed by someone else at the same time; looking again", run_id)
+
+
+def _require_running(run: RunRow, wanted: Wanted) -> None:
     if run.status is not RunStatus.RUNNING:
         raise ConfigurationError(
-            f"run {run_id} is {run.status.value}: workers are taken out of running ones",
-            hint=f"`upperbound runs stop {run_id}` ends a run in any state",
+            f"run {run.run_id} is {run.status.value}: only a running run is changed",
+            hint="see `upperbound runs list --status running`",
         )
-    if worker_id not in run.worker_targets:
-        raise ConfigurationError(f"run {run_id} has no {worker_id}", hint=f"it has {', '.join(run.worker_targets)}")
-    if not any(threads for other, threads in run.worker_targets.items() if other != worker_id):
+    if wanted.ramp_s < 0:
         raise ConfigurationError(
-            f"{worker_id} is the last worker of run {run_id}", hint=f"`upperbound runs stop {run_id}` ends the run"
+            f"run {run.run_id} cannot be changed so",
+            problems=[Problem("ramp", f"a ramp takes zero seconds or more, not {wanted.ramp_s:g}")],
         )
-    store.runs.set_targets(run_id, {worker_id: 0})
-    store.events.append(
-        run_id,
-        EventType.STOP,
-        {
-            "worker_id": worker_id,
-            "reason": "scale_in",
-            "initiated_by": initiated_by,
-            "drain_timeout_seconds": DRAIN_TIMEOUT_S,
-        },
-        scope="WORKER",
-    )
+    if wanted.workers is not None and not (run.lease_remaining_s and run.lease_remaining_s > 0):
+        raise ConfigurationError(
+            f"run {run.run_id} has no controller that could start a worker",
+            hint=f"take it over with `upperbound runs adopt {run.run_id}`",
+        )
+
+
+def _carrying(store: Store, run: RunRow) -> dict[str, int]:
+    """Return the targets of the workers that have not left the run, by whatever way."""
+    beats = {row.worker_id: row for row in store.heartbeats.list(run.run_id)}
+    return {
+        worker_id: threads
+        for worker_id, threads in run.worker_targets.items()
+        if threads
+        and not (
+            (beat := beats.get(worker_id)) and (beat.status in _ENDED or worker_health(beat.age_s) is WorkerHealth.DEAD)
+        )
+    }
+
+
+def _events(changed: Resize, wanted: Wanted, initiated_by: str) -> list[NewEvent]:
+    """Return what tells the workers; all events of one change carry one ``step_id``."""
+    step_id = f"set-{secrets.token_hex(4)}"
+    said = {"step_id": step_id, "initiated_by": initiated_by}
+    return [
+        NewEvent(
+            EventType.SET_WORKER_TARGET,
+            {
+                "worker_id": worker_id,
+                "target_threads": threads,
+                "ramp_seconds": wanted.ramp_s,
+                "reason": "scale_out" if worker_id in changed.joined else "user",
+                **said,
+            },
+            scope="WORKER",
+        )
+        if threads
+        else NewEvent(
+            EventType.STOP,
+            {"worker_id": worker_id, "reason": "scale_in", "drain_timeout_seconds": DRAIN_TIMEOUT_S, **said},
+            scope="WORKER",
+        )
+        for worker_id, threads in changed.targets.items()
+    ]

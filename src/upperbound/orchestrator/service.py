@@ -14,22 +14,28 @@ import upperbound
 from upperbound.clock import Clock
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
+from upperbound.domain.resize import worker_capacity, worker_name
 from upperbound.domain.run_state import RunEvent, next_status
 from upperbound.errors import RunFailed, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
+from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
-from upperbound.orchestrator.loop import LEASE_S, RunLoop, worker_ids
+from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.start_checks import start_warnings
+from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
-from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, preflight
+from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, end_sessions, preflight
 
 log = logging.getLogger(__name__)
+
+END_TIMEOUT_S = 2
+"""How long the end of a run waits for a target whose sessions are to be ended."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,18 @@ class RunRequest:
 class Orchestrator:
     """Owns the runs it starts, by lease, until they have ended."""
 
-    def __init__(self, store: Store, launcher: Launcher, clock: Clock, home: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        launcher: Launcher,
+        clock: Clock,
+        home: Path,
+        *,
+        end_sessions: Callable[[ConnInfo, str], int] = end_sessions,
+    ) -> None:
         """Keep files of runs under ``home`` and everything else in ``store``."""
         self._store, self._launcher, self._clock, self._home = store, launcher, clock, home
+        self._end_sessions = end_sessions
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._passwords: dict[str, SecretStr] = {}
         self._loops: dict[str, RunLoop] = {}
@@ -74,6 +89,11 @@ class Orchestrator:
         config = RunConfig(
             scenario=scenario,
             threads=plan.threads,
+            worker_capacity=worker_capacity(
+                plan.worker_count,
+                fixed=scenario.scaling.mode == ScalingMode.FIXED,
+                max_workers=scenario.scaling.bounds.max_workers,
+            ),
             seed=secrets.randbits(31) if seed is None else seed,
             target_url=request.target_url,
             table=scenario.target.table,
@@ -86,7 +106,7 @@ class Orchestrator:
                 name=scenario.name,
                 scenario=config.model_dump(mode="json"),
                 total_workers=plan.worker_count,
-                worker_targets=dict(zip(worker_ids(config), plan.threads, strict=True)),
+                worker_targets={worker_name(group_id): threads for group_id, threads in enumerate(plan.threads)},
                 load_mode=scenario.load.mode,
                 scaling_mode=scenario.scaling.mode,
                 threads=plan.total_threads,
@@ -156,21 +176,31 @@ class Orchestrator:
             owner=self._owner,
             config=config,
             run_folder=self.run_folder(run_id),
-            handles=handles,
+            crew=Crew(
+                self._clock,
+                handles,
+                launch=lambda worker_id, group_id: self._launch_one(run_id, config, worker_id, group_id),
+                end_sessions=lambda: self._clear(run_id, config),
+            ),
         )
+
+    def _clear(self, run_id: str, config: RunConfig) -> int:
+        """End the sessions of the run's workers on the target."""
+        conninfo = ConnInfo(
+            url=config.target_url,
+            password=self._passwords.get(run_id),
+            application_name="upperbound:ending",
+            connect_timeout_s=END_TIMEOUT_S,
+        )
+        return self._end_sessions(conninfo, run_id)
 
     def _launch(self, run_id: str, config: RunConfig) -> dict[str, WorkerHandle]:
         """Start every worker, or none: what was started before a failure is ended again."""
         handles: dict[str, WorkerHandle] = {}
-        environment = self._environment(run_id)
         try:
-            for group_id, worker_id in enumerate(worker_ids(config)):
-                spec = WorkerSpec(self._store.url, run_id, worker_id, group_id, len(config.threads))
-                log_file = self.run_folder(run_id) / "logs" / f"{worker_id}.log"
-                handles[worker_id] = self._launcher.launch(spec, environment=environment, log_file=log_file)
-                log.info(
-                    "%s launched as process %d, %d threads", worker_id, handles[worker_id].pid, config.threads[group_id]
-                )
+            for group_id in range(len(config.threads)):
+                worker_id = worker_name(group_id)
+                handles[worker_id] = self._launch_one(run_id, config, worker_id, group_id)
         except WorkerFailed as error:
             log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
             for handle in handles.values():
@@ -178,6 +208,14 @@ class Orchestrator:
             self._give_up(run_id, config, str(error))
             raise
         return handles
+
+    def _launch_one(self, run_id: str, config: RunConfig, worker_id: str, group_id: int) -> WorkerHandle:
+        """Start one worker. Raises :class:`WorkerFailed`."""
+        spec = WorkerSpec(self._store.url, run_id, worker_id, group_id, len(config.threads))
+        log_file = self.run_folder(run_id) / "logs" / f"{worker_id}.log"
+        handle = self._launcher.launch(spec, environment=self._environment(run_id), log_file=log_file)
+        log.info("%s launched as process %d", worker_id, handle.pid)
+        return handle
 
     def _give_up(self, run_id: str, config: RunConfig, reason: str) -> None:
         """End a run none of whose workers is left, before it had a loop to do so."""

@@ -1,6 +1,6 @@
 """Runs: ``RUN_STATUS``, and the parent row in ``TEST_RESULTS`` that goes with each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -267,16 +267,50 @@ class RunRepository:
         """
         self._set_targets(run_id, targets, {"guardrail_state": dict(state)})
 
-    def _set_targets(self, run_id: str, targets: Mapping[str, int], changes: Mapping[str, Any]) -> None:
+    def resize(
+        self, run_id: str, *, expected: Mapping[str, int], targets: Mapping[str, int], events: Sequence[NewEvent]
+    ) -> bool:
+        """Set targets and append the events that announce them, in one transaction; workers without one yet join.
+
+        Changes nothing and returns False unless the run is RUNNING and its targets are ``expected``: somebody else has
+        changed it meanwhile. Raises :class:`RunNotFound`.
+        """
+        return self._set_targets(run_id, targets, {}, expected=expected, events=events)
+
+    def set_find_max(
+        self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int], events: Sequence[NewEvent] = ()
+    ) -> None:
+        """Write how far the search for the highest load is, with the targets of its next step and what tells of them.
+
+        All of it or nothing. Raises :class:`RunNotFound`.
+        """
+        self._set_targets(run_id, targets, {"find_max_state": dict(state)}, events=events)
+
+    def _set_targets(
+        self,
+        run_id: str,
+        targets: Mapping[str, int],
+        changes: Mapping[str, Any],
+        *,
+        expected: Mapping[str, int] | None = None,
+        events: Sequence[NewEvent] = (),
+    ) -> bool:
         runs = run_status.c
         with self._database.transaction() as connection:
-            one_run = sa.select(runs.worker_targets).where(runs.run_id == run_id).with_for_update()
-            row = connection.execute(one_run).first()
+            columns = (runs.status, runs.worker_targets, runs.total_workers_expected)
+            row = connection.execute(sa.select(*columns).where(runs.run_id == run_id).with_for_update()).first()
             if row is None:
                 raise _not_found(run_id)
-            merged = {**(row.worker_targets or {}), **targets}
-            values = {**changes, "worker_targets": merged, "updated_at": self._now}
+            before = row.worker_targets or {}
+            if expected is not None and (row.status != RunStatus.RUNNING or before != expected):
+                return False
+            merged = {**before, **targets}
+            workers = max(row.total_workers_expected, len(merged))
+            values = {**changes, "worker_targets": merged, "total_workers_expected": workers, "updated_at": self._now}
             connection.execute(sa.update(run_status).where(runs.run_id == run_id).values(values))
+            for event in events:
+                append_event(connection, self._now, run_id, event)
+        return True
 
     def acquire_lease(self, run_id: str, owner: str, ttl_s: float) -> bool:
         """Become the one controller that acts on the run for ``ttl_s`` seconds, and say whether that succeeded.

@@ -4,6 +4,7 @@ from upperbound.targets.pg_connection import TARGET_PASSWORD_VARIABLE, ConnInfo,
 from upperbound.targets.pg_describe import StatementShape, describe
 from upperbound.targets.pg_preflight import TargetReport, preflight
 from upperbound.targets.pg_sampling import column_type, max_value, sample_pool
+from upperbound.targets.pg_sessions import end_sessions, session_name
 
 __all__ = [
     "TARGET_PASSWORD_VARIABLE",
@@ -12,8 +13,10 @@ __all__ = [
     "TargetReport",
     "column_type",
     "describe",
+    "end_sessions",
     "max_value",
     "open_connection",
     "preflight",
     "sample_pool",
+    "session_name",
 ]

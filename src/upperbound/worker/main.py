@@ -27,7 +27,7 @@ from upperbound.errors import (
 )
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor
-from upperbound.loadgen.recorder import BUFFER_BYTES, Recorder
+from upperbound.loadgen.recorder import Recorder
 from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
@@ -35,8 +35,10 @@ from upperbound.store.engine import Store, open_store
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.log_handler import stored_logs
 from upperbound.store.results import ChildResult
-from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo
+from upperbound.store.runs import RunRow
+from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, session_name
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
+from upperbound.worker.executors import is_open_loop, make_executor
 from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
 
@@ -111,20 +113,16 @@ def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker
         ConfigurationError: it cannot even begin; its heartbeat says why.
     """
     try:
-        return _Worker(store, _read_config(store, options, clock), options, clock)
+        run = _patiently(lambda: store.runs.get(options.run_id), clock)
+        config = _read_config(run, options)
+        return _Worker(store, config, _threads(run, config, options), options, clock)
     except ConfigurationError as error:
         _say_failed(store, options, error)
         raise
 
 
-def _read_config(store: Store, options: WorkerOptions, clock: Clock) -> RunConfig:
-    """Return what the run's row says is to be done.
-
-    Raises:
-        ConfigurationError: this version cannot read it, or it has no place for this worker.
-        StoreUnreachable: the store stayed away.
-    """
-    run = _patiently(lambda: store.runs.get(options.run_id), clock)
+def _read_config(run: RunRow, options: WorkerOptions) -> RunConfig:
+    """Return what the run's row says is to be done. Raises :class:`ConfigurationError` when this version cannot."""
     try:
         config = RunConfig.model_validate(run.scenario_config)
     except ValidationError as error:
@@ -132,10 +130,22 @@ def _read_config(store: Store, options: WorkerOptions, clock: Clock) -> RunConfi
             f"the configuration of run {options.run_id} cannot be read: {error}",
             hint=f"workers and controller must be of one version; this worker is {upperbound.__version__}",
         ) from error
-    workers = min(len(config.threads), options.group_count)
-    if not 0 <= options.group_id < workers:
-        raise ConfigurationError(f"there is no group id {options.group_id} among {workers} workers")
     return config
+
+
+def _threads(run: RunRow, config: RunConfig, options: WorkerOptions) -> int:
+    """Return how many threads this worker begins with: its target, or its part of the plan.
+
+    Raises:
+        ConfigurationError: the run has no place for this worker.
+    """
+    if not 0 <= options.group_id < config.capacity:
+        raise ConfigurationError(f"there is no group id {options.group_id} among {config.capacity} workers")
+    planned = config.threads[options.group_id] if options.group_id < len(config.threads) else 0
+    threads = int(run.worker_targets.get(options.worker_id, planned)) or planned
+    if not threads:
+        raise ConfigurationError(f"{options.worker_id} is not, or no longer, in run {options.run_id}")
+    return threads
 
 
 def _say_failed(store: Store, options: WorkerOptions, error: ConfigurationError) -> None:
@@ -163,9 +173,9 @@ def _run_folder(run_id: str) -> Path:
 class _Worker:
     """One worker with its configuration loaded."""
 
-    def __init__(self, store: Store, config: RunConfig, options: WorkerOptions, clock: Clock) -> None:
+    def __init__(self, store: Store, config: RunConfig, threads: int, options: WorkerOptions, clock: Clock) -> None:
         self._store, self._config, self._options, self._clock = store, config, options, clock
-        self._threads = config.threads[options.group_id]
+        self._threads = threads
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._control = Control(store, clock, options, self._plan)
@@ -209,15 +219,22 @@ class _Worker:
         conninfo = ConnInfo(
             url=self._config.target_url,
             password=SecretStr(password) if (password := os.environ.get(TARGET_PASSWORD_VARIABLE)) else None,
-            application_name=f"upperbound:{self._options.run_id}:{self._options.worker_id}",
+            application_name=session_name(self._options.run_id, self._options.worker_id),
             connect_timeout_s=CONNECT_TIMEOUT_S,
         )
         options = self._options
         prepared = prepare(self._config, conninfo, group_id=options.group_id, group_count=options.group_count)
         errors = ErrorTable()
-        recorder = Recorder(kinds=prepared.kinds, errors=errors, on_error=self._on_recorder_error)
+        recorder = Recorder(
+            kinds=prepared.kinds,
+            errors=errors,
+            on_error=self._on_recorder_error,
+            open_loop=is_open_loop(self._config.scenario),
+        )
         with ExitStack() as stack:
-            executor = self._executor = self._make_executor(prepared, recorder, errors)
+            executor = self._executor = make_executor(
+                self._config, prepared, recorder, errors, group_id=options.group_id
+            )
             stack.callback(executor.close)
             executor.open(self._threads, self._report_progress)
             control.report(f"{self._threads} connections open")
@@ -230,18 +247,6 @@ class _Worker:
                 return self._leave_early()
             stack.callback(recorder.finish)
             return self._carry(executor, recorder, prepared, order)
-
-    def _make_executor(self, prepared: PreparedLoad, recorder: Recorder, errors: ErrorTable) -> EventLoopExecutor:
-        return EventLoopExecutor(
-            statements=prepared.statements,
-            stream=prepared.stream,
-            connect=prepared.connect,
-            sink=recorder,
-            errors=errors,
-            buffer_bytes=BUFFER_BYTES,
-            think_ns=int(self._config.scenario.load.think_time_ms * 1e6),
-            seed=self._config.seed + self._options.group_id,
-        )
 
     def _wait_for_start(self) -> StartOrder | None:
         """Return when the run started, or None when it was called off.

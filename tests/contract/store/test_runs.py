@@ -254,6 +254,21 @@ def test_targets_set_side_by_side_are_all_kept(store: Store, new_run: MakeRun) -
     assert store.runs.get("run-1").worker_targets == {f"worker-{n}": n for n in range(8)}
 
 
+def test_a_run_is_resized_with_its_events_or_not_at_all(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 8}, total_workers=1))
+    told = [NewEvent(EventType.SET_WORKER_TARGET, {"worker_id": "worker-0", "target_threads": 4}, "WORKER")]
+    targets = {"worker-0": 4, "worker-1": 4}
+    assert not store.runs.resize("run-1", expected={"worker-0": 8}, targets=targets, events=told), "it does not run yet"
+    store.runs.transition("run-1", expected=RunStatus.PREPARED, to=RunStatus.STARTING)
+    store.runs.mark_running("run-1", 0)
+    assert not store.runs.resize("run-1", expected={"worker-0": 7}, targets=targets, events=told), "it was changed"
+    assert store.events.after("run-1") == []
+    assert store.runs.resize("run-1", expected={"worker-0": 8}, targets=targets, events=told)
+    run = store.runs.get("run-1")
+    assert (run.worker_targets, run.total_workers_expected) == (targets, 2)
+    assert [event.data["worker_id"] for event in store.events.after("run-1")] == ["worker-0"]
+
+
 def test_what_guardrails_remember_is_written_with_the_targets_they_change(store: Store, new_run: MakeRun) -> None:
     store.runs.create(new_run(worker_targets={"worker-0": 8, "worker-1": 8}))
     state = {"state": "critical", "workers": {"worker-0": {"over_for": 3}}}

@@ -7,6 +7,7 @@ real but for the time they are told.
 import contextlib
 import multiprocessing
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.launchers.base import WorkerHandle
+from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.loop import RunLoop
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
@@ -33,13 +36,38 @@ THREADS = 10
 CALM, OVER = 40.0, 97.0
 
 
+@dataclass
+class SilentWorker:
+    """A process of which nothing is known but that it was started."""
+
+    worker_id: str
+    pid: int
+
+    def poll(self) -> int | None:
+        return None
+
+    def terminate(self) -> None:
+        raise AssertionError("nobody stops it")
+
+    interrupt = kill = terminate
+
+    def last_output(self) -> str:
+        return ""
+
+
 class Rehearsal:
     """A run whose workers exist only as heartbeats."""
 
     def __init__(
-        self, store: Store, moment: list[datetime], home: Path, workers: int, scenario: dict[str, Any]
+        self,
+        store: Store,
+        moment: list[datetime],
+        home: Path,
+        workers: int,
+        launched: list[str],
+        scenario: dict[str, Any],
     ) -> None:
-        self.store, self._moment, self._home = store, moment, home
+        self.store, self._moment, self._home, self._launched = store, moment, home, launched
         self.worker_ids = [f"worker-{number}" for number in range(workers)]
         whole = {
             "name": "rehearsal",
@@ -53,6 +81,7 @@ class Rehearsal:
             {
                 "scenario": whole,
                 "threads": [THREADS] * workers,
+                "worker_capacity": workers + 1,
                 "seed": 7,
                 "target_url": whole["target"]["url"],
                 "table": "public.orders",
@@ -74,8 +103,13 @@ class Rehearsal:
             owner="controller",
             config=self.config,
             run_folder=self._home,
-            handles={},
+            crew=Crew(ManualClock(), {}, launch=self._launch, end_sessions=lambda: 0),
         )
+
+    def _launch(self, worker_id: str, group_id: int) -> WorkerHandle:
+        """Stand for a process that never says anything."""
+        self._launched.append(worker_id)
+        return SilentWorker(worker_id, group_id)
 
     def second(self, *cpu_pct: float, status: WorkerStatus = WorkerStatus.RUNNING) -> RunRow:
         """Let a second pass in which every worker reports, tick twice, and return the row."""
@@ -97,11 +131,13 @@ class Rehearsal:
 
 
 @contextlib.contextmanager
-def rehearsal(home: Path, workers: int = 2, **scenario: Any) -> Iterator[Rehearsal]:
+def rehearsal(
+    home: Path, workers: int = 2, *, launched: list[str] | None = None, **scenario: Any
+) -> Iterator[Rehearsal]:
     moment = [datetime(2026, 1, 1, 12, tzinfo=UTC)]
     now: sa.BindParameter[datetime] = sa.bindparam(None, callable_=lambda: moment[0], type_=UtcTimestamp())
     with open_store(f"sqlite:///{home}/store.db", now=now) as store:
-        yield Rehearsal(store, moment, home, workers, scenario)
+        yield Rehearsal(store, moment, home, workers, [] if launched is None else launched, scenario)
 
 
 def test_one_over_is_warned_of_then_lowered_by_an_absolute_target_in_row_and_event(tmp_path: Path) -> None:
@@ -146,6 +182,27 @@ def test_some_over_are_lowered_to_one_thread_and_the_run_ends_degraded(tmp_path:
         assert row.completion_reason == (
             "SOFT_GUARDRAIL_DEGRADED: 18 threads taken back; worker-0, worker-1 went on over the limits"
         )
+
+
+def test_what_is_taken_from_one_goes_to_a_worker_that_is_started_for_it(tmp_path: Path) -> None:
+    launched: list[str] = []
+    guardrails = {"patience_intervals": 1}
+    load = {"threads": 2 * THREADS, "duration_seconds": 60}
+    auto = {"mode": "AUTO"}
+    with rehearsal(tmp_path, launched=launched, guardrails=guardrails, scaling=auto, load=load) as run:
+        row = run.second(OVER, CALM)
+        assert row.worker_targets == {"worker-0": 8, "worker-1": 10, "worker-2": 2}
+        assert row.total_workers_expected == 3
+        assert launched == ["worker-2"], "started once"
+        (added,) = run.events(EventType.SET_WORKER_TARGET)
+        assert (added.data["worker_id"], added.data["target_threads"]) == ("worker-2", 2)
+        beat = {beat.worker_id: beat for beat in run.store.heartbeats.list(RUN)}["worker-2"]
+        assert (beat.status, beat.phase) == (WorkerStatus.STARTING, Phase.MEASUREMENT)
+        run.take_over()
+        run.second(OVER, CALM)
+        assert launched == ["worker-2"], "whoever takes over does not start it again"
+        assert run.store.runs.get(RUN).worker_targets["worker-2"] == 2
+        assert run.store.runs.get(RUN).status is RunStatus.RUNNING
 
 
 def test_all_over_for_the_patience_fail_the_run_and_tell_the_workers_to_stop(tmp_path: Path) -> None:
@@ -233,6 +290,6 @@ def test_a_machine_that_burns_fails_the_run_by_what_its_workers_read(bench: Benc
     assert (row.completion_reason or "").startswith(
         "RESOURCE_EXHAUSTION: 2 of 2 workers over for 2 intervals: worker-0"
     )
-    assert (row.elapsed_s or 0) < 15
+    assert (row.elapsed_s or 0) < 30
     assert [handle.poll() for handle in bench.launcher.handles.values()] == [0, 0]
     assert bench.store.results.get(run_id).failure_reason == row.completion_reason

@@ -1,0 +1,111 @@
+"""``upperbound runs set`` changes a running run through the store, and refuses with every reason at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from upperbound.cli.runs_set import parse, set_run
+from upperbound.domain.events import EventType
+from upperbound.domain.run_state import RunStatus
+from upperbound.errors import ConfigurationError
+from upperbound.orchestrator.scaling import Wanted
+from upperbound.scenario.run_config import RunConfig
+from upperbound.store.engine import Store, open_store
+from upperbound.store.runs import NewRun
+
+RUN_ID = "20261123-101500-abc123"
+SCENARIO: dict[str, Any] = {
+    "name": "Orders",
+    "target": {"kind": "postgres", "url": "postgresql://me@127.0.0.1:1/db"},
+    "load": {"threads": 8, "duration_seconds": 60},
+    "workload": {"operations": [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1"}]},
+}
+app = typer.Typer()
+app.command()(set_run)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The store of a command that names none, with a running run in it."""
+    monkeypatch.setenv("UPPERBOUND_HOME", str(tmp_path))
+    monkeypatch.delenv("UPPERBOUND_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig.model_validate(
+        {
+            "scenario": SCENARIO,
+            "threads": [4, 4],
+            "worker_capacity": 16,
+            "seed": 1,
+            "target_url": SCENARIO["target"]["url"],
+            "table": None,
+            "upperbound_version": "0",
+        }
+    )
+    with open_store(f"sqlite:///{tmp_path}/upperbound.db") as opened:
+        targets = {"worker-0": 4, "worker-1": 4}
+        opened.runs.create(NewRun(RUN_ID, "Orders", config.model_dump(mode="json"), 2, targets))
+        opened.runs.acquire_lease(RUN_ID, "controller", 60.0)
+        opened.runs.transition(RUN_ID, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
+        opened.runs.mark_running(RUN_ID, 0)
+        yield opened
+
+
+def test_threads_and_workers_are_set_and_who_did_it_is_kept(store: Store) -> None:
+    done = CliRunner().invoke(app, [RUN_ID, "threads=9", "workers=3", "--ramp", "2"])
+    assert done.exit_code == 0, done.output
+    assert done.output == f"run {RUN_ID}: 9 threads on 3 workers (worker-2 joins)\n"
+    run = store.runs.get(RUN_ID)
+    assert run.worker_targets == {"worker-0": 3, "worker-1": 3, "worker-2": 3}
+    assert run.total_workers_expected == 3
+    events = store.events.after(RUN_ID)
+    assert {(event.type, event.data["target_threads"], event.data["ramp_seconds"]) for event in events} == {
+        (EventType.SET_WORKER_TARGET, 3, 2.0)
+    }
+    assert len({event.data["step_id"] for event in events}) == 1
+    assert all(event.data["initiated_by"].endswith("with `upperbound runs set`") for event in events)
+
+
+def test_a_worker_that_leaves_is_told_to_stop(store: Store) -> None:
+    done = CliRunner().invoke(app, [RUN_ID[:10], "workers=1"])
+    assert done.output == f"run {RUN_ID}: 8 threads on 1 workers (worker-1 leaves)\n"
+    (raised, stopped) = store.events.after(RUN_ID)
+    assert (raised.type, raised.data["worker_id"], raised.data["target_threads"]) == (
+        EventType.SET_WORKER_TARGET,
+        "worker-0",
+        8,
+    )
+    assert (stopped.type, stopped.scope, stopped.data["worker_id"]) == (EventType.STOP, "WORKER", "worker-1")
+
+
+def test_what_is_so_already_changes_nothing(store: Store) -> None:
+    assert "nothing to change" in CliRunner().invoke(app, [RUN_ID, "threads=8"]).output
+    assert store.events.after(RUN_ID) == []
+
+
+def test_a_run_that_does_not_run_is_refused(store: Store) -> None:
+    store.runs.transition(RUN_ID, expected=RunStatus.RUNNING, to=RunStatus.CANCELLING)
+    with pytest.raises(ConfigurationError, match="is CANCELLING: only a running run is changed"):
+        CliRunner().invoke(app, [RUN_ID, "threads=9"], catch_exceptions=False)
+
+
+def test_a_worker_cannot_join_a_run_without_a_controller(store: Store) -> None:
+    store.runs.release_lease(RUN_ID, "controller")
+    with pytest.raises(ConfigurationError, match="no controller that could start a worker"):
+        CliRunner().invoke(app, [RUN_ID, "workers=3"], catch_exceptions=False)
+    assert "9 threads" in CliRunner().invoke(app, [RUN_ID, "threads=9"]).output
+
+
+def test_every_wrong_assignment_is_told_at_once() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse(["treads=5", "workers=two", "threads", "threads=1", "connections=2"])
+    assert [str(problem) for problem in refused.value.problems] == [
+        "treads: cannot be set (did you mean 'threads'?)",
+        "workers: 'two' is not a whole number",
+        "threads: is no assignment (write threads=200)",
+        "connections: is set twice",
+    ]
+    assert parse(["connections=5"], 1.5) == Wanted(threads=5, ramp_s=1.5)
