@@ -10,8 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from upperbound.errors import Problem
-from upperbound.scenario.fields import CENT, HUNDRED, THREADS_MAX
-from upperbound.scenario.kinds import TYPE_OF_KIND, LoadMode, OperationKind, OperationType, ScalingMode
+from upperbound.scenario.fields import CENT, HUNDRED
+from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType
+from upperbound.scenario.load_checks import check_load
+from upperbound.scenario.plain import entries, mapping
 from upperbound.scenario.presets import read_weight
 from upperbound.scenario.statement_checks import check_parameters, check_statement
 
@@ -25,10 +27,10 @@ def find_problems(scenario: Any) -> list[Problem]:
     table = _has_table(scenario.get("target"))
     operations = [
         (place, operation)
-        for place, operation in enumerate(_list(_mapping(scenario.get("workload")).get("operations")))
+        for place, operation in enumerate(entries(mapping(scenario.get("workload")).get("operations")))
         if isinstance(operation, Mapping)
     ]
-    problems = [*_check_threads(scenario), *_check_weights(operations), *_check_labels(operations)]
+    problems = [*check_load(scenario), *_check_weights(operations), *_check_labels(operations)]
     for place, operation in operations:
         where = f"{_OPERATIONS}.{place}"
         problems += _check_type(where, operation)
@@ -38,54 +40,11 @@ def find_problems(scenario: Any) -> list[Problem]:
     return problems
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """Return ``value`` if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    """Return ``value`` if it is a list, else an empty one."""
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _whole(value: Any) -> int | None:
-    """Return ``value`` if it is a whole number, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _has_table(target: Any) -> bool | None:
     """Tell whether the target names a table; None when the target is too malformed to say."""
     if not isinstance(target, Mapping) or target.get("kind") not in ("postgres", "embedded"):
         return None
     return target.get("table", "" if target["kind"] == "embedded" else None) is not None
-
-
-def _check_threads(scenario: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check ``load.threads`` against ``scaling``."""
-    load, scaling = scenario.get("load"), _mapping(scenario.get("scaling", {"mode": ScalingMode.AUTO}))
-    if not isinstance(load, Mapping) or load.get("mode", LoadMode.CONCURRENCY) != LoadMode.CONCURRENCY:
-        return
-    threads = load.get("threads")
-    if scaling.get("mode") in (ScalingMode.AUTO, ScalingMode.BOUNDED) and threads is None:
-        yield Problem(
-            "load.threads", "is missing", f"{scaling['mode']} scaling needs the number of threads, for instance 16"
-        )
-    if scaling.get("mode") == ScalingMode.AUTO:
-        for key in ("max_workers", "max_threads"):
-            if (limit := _whole(scaling.get(key))) not in (None, -1):
-                yield Problem(f"scaling.{key}", f"AUTO scaling has no bounds, and this is {limit}", "use mode: BOUNDED")
-    workers, each = _whole(scaling.get("min_workers")), _whole(scaling.get("min_threads"))
-    if scaling.get("mode") != ScalingMode.FIXED or workers is None or each is None or workers < 1 or each < 1:
-        return
-    total = workers * each
-    if total > THREADS_MAX:
-        yield Problem("scaling", f"asks for {total} threads; the most is {THREADS_MAX}", "lower one of the two numbers")
-    if _whole(threads) not in (None, total):
-        yield Problem(
-            "load.threads",
-            f"{threads} threads do not agree with scaling, which makes {workers} workers of {each} threads: {total}",
-            f"leave load.threads out, or make it {total}",
-        )
 
 
 def _check_weights(operations: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Problem]:
@@ -130,11 +89,11 @@ def _check_type(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _check_sources(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
     """Check each parameter's source: one of two forms where there are two, and a table where it reads a column."""
-    for place, param in enumerate(_list(operation.get("params"))):
+    for place, param in enumerate(entries(operation.get("params"))):
         at = f"{where}.params.{place}"
         columns = [("pool", param.get("pool"))] if isinstance(param, Mapping) else []
         for kind, keys in (("sequence", ("start", "after")), ("zipf", ("range", "pool"))):
-            source = _mapping(param).get(kind)
+            source = mapping(param).get(kind)
             if not isinstance(source, Mapping):
                 continue
             given = [key for key in keys if source.get(key) is not None]

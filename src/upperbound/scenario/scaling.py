@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from upperbound.domain.allocation import Bounds
 from upperbound.scenario.aliases import rename_connections
-from upperbound.scenario.fields import Bound, ScenarioModel, Threads, Whole
+from upperbound.scenario.fields import Bound, ScenarioModel, Threads, Whole, worded_error
 from upperbound.scenario.kinds import ScalingMode
 
 WORKERS_MAX: Final = 1_000
@@ -14,7 +14,16 @@ WORKERS_MAX: Final = 1_000
 PATIENCE_INTERVALS: Final = 3
 """Control intervals in a row that a rate may be missed at the bounds, unless the scenario says otherwise."""
 
+
+def _not_too_many(value: int | None) -> int | None:
+    """Refuse more workers than a run may have."""
+    if value is not None and value > WORKERS_MAX:
+        raise worded_error(f"must be at most {WORKERS_MAX}, not {value}", "null or -1 mean no limit")
+    return value
+
+
 Workers = Annotated[Whole, Field(ge=1, le=WORKERS_MAX)]
+MostWorkers = Annotated[Bound, AfterValidator(_not_too_many)]
 Patience = Annotated[Whole, Field(ge=1, le=3_600)]
 
 
@@ -34,7 +43,7 @@ class AutoScaling(_Scaling):
     """``AUTO``."""
     per_worker_cap: Threads | None = None
     """The most threads of one worker; from the machine's processors and memory when left out."""
-    max_workers: Bound = None
+    max_workers: MostWorkers = None
     """No limit: left out, null or -1; a highest number makes it ``BOUNDED``."""
     max_threads: Bound = None
     """No limit: left out, null or -1."""
@@ -57,7 +66,7 @@ class BoundedScaling(_Scaling):
     """``BOUNDED``."""
     min_workers: Workers = 1
     """The fewest workers."""
-    max_workers: Bound = None
+    max_workers: MostWorkers = None
     """The most workers; no limit when left out, null or -1."""
     min_threads: Threads = 1
     """The fewest threads of each worker; ``min_connections`` is accepted for it."""
@@ -85,7 +94,7 @@ class FixedScaling(_Scaling):
     """Worker processes."""
     min_threads: Threads
     """Threads of each worker; ``min_connections`` is accepted for it."""
-    max_workers: Bound = None
+    max_workers: MostWorkers = None
     """The same as ``min_workers``, or left out."""
     max_threads: Bound = None
     """The same as ``min_threads``, or left out."""

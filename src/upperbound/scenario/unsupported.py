@@ -23,11 +23,11 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 """Values by the place of their key."""
 
-RUNNABLE_LOADS = frozenset({LoadMode.CONCURRENCY})
+RUNNABLE_LOADS = frozenset({LoadMode.CONCURRENCY, LoadMode.QPS})
 """The load modes that runs are made of in this version; a scenario with another one is valid, and is not run."""
 RUNNABLE_SCALINGS = frozenset({ScalingMode.AUTO, ScalingMode.FIXED})
 """The scaling modes that runs are made of in this version."""
-RUNNABLE_STAGES: frozenset[LoadMode] = frozenset()
+RUNNABLE_STAGES = frozenset({LoadMode.QPS})
 """The load modes whose stages are followed in this version."""
 
 _PARAM_KINDS = ("weighted", "hot_set", "gaussian", "offset_from", "list", "now", "uuid", "text")

@@ -30,6 +30,21 @@ _MISSING_HINTS = {
 }
 Told = tuple[str, str]
 """Message and hint."""
+_OF_OTHER_MODES: dict[tuple[str, str], Told] = {
+    ("QPS", "think_time_ms"): (
+        "a rate leaves no time to think: operations arrive by its schedule, not after an answer",
+        "remove it; lower target_qps for less load",
+    ),
+    ("FIND_MAX_CONCURRENCY", "stages"): (
+        "a search decides on its steps itself",
+        "remove them; start_threads, increment and step_duration_seconds shape the steps",
+    ),
+    ("FIND_MAX_CONCURRENCY", "threads"): (
+        "a search finds the number of threads itself",
+        "remove it; it begins with start_threads and stays within max_threads",
+    ),
+}
+"""Keys of one mode that are asked for in another, by that other and the key."""
 
 
 def retell(error: ValidationError) -> list[tuple[Path, Problem]]:
@@ -137,6 +152,10 @@ def _tell_unknown_key(path: Path, tag: str | None) -> Told:
     known = keys_at(parent, tag)
     if KEY_ALIASES.get(key) in known:
         return f"{key!r} is another name for {KEY_ALIASES[key]!r}, which is there too", "remove one of the two"
+    if told := _OF_OTHER_MODES.get((tag or "", key)):
+        return told
+    if tag and (others := [other for other in tags_at(parent) if key in keys_at(parent, other)]):
+        return f"{key!r} does not go with {tag}; it belongs to {_listing(others)}", f"known here: {', '.join(known)}"
     if near := nearest(key, known):
         return f"unknown key {key!r}; did you mean {near!r}?", f"known here: {', '.join(known)}"
     homes = [home for home in homes_of(key) if home != parent]

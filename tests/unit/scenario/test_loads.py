@@ -97,7 +97,9 @@ def test_connections_are_understood_wherever_threads_are() -> None:
     ids=lambda load: load["mode"],
 )
 def test_every_mode_survives_json(load: dict[str, Any]) -> None:
-    scenario = Scenario.model_validate({**changed({}), "load": load, "scaling": {"mode": "BOUNDED", "max_workers": 9}})
+    scenario = Scenario.model_validate(
+        {**changed({"slo": None}), "load": load, "scaling": {"mode": "BOUNDED", "max_workers": 9}}
+    )
     assert Scenario.model_validate(json.loads(json.dumps(scenario.model_dump(mode="json")))) == scenario
     assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
 
@@ -112,7 +114,7 @@ def test_every_mode_survives_json(load: dict[str, Any]) -> None:
     ],
 )
 def test_a_rate_begins_with_the_threads_of_littles_law(load: dict[str, Any], threads: int) -> None:
-    scenario = Scenario.model_validate({**VALID, "load": {"mode": "QPS", "duration_seconds": 9, **load}})
+    scenario = Scenario.model_validate({**VALID, "slo": None, "load": {"mode": "QPS", "duration_seconds": 9, **load}})
     assert scenario.threads == threads
 
 
