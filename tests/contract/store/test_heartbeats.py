@@ -1,5 +1,6 @@
 """Heartbeats: one row per worker, dated and counted by the store."""
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from upperbound.errors import RunNotFound
 from upperbound.store.engine import Store
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.runs import NewRun
+from upperbound.testing.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from tests.contract.store.conftest import SetClock
@@ -89,3 +91,45 @@ def test_workers_are_listed_by_group_id_and_run(
 def test_a_heartbeat_for_no_run_is_refused(runs_store: Store, heartbeat: MakeHeartbeat) -> None:
     with pytest.raises(RunNotFound, match="nope"):
         runs_store.heartbeats.upsert(heartbeat(run_id="nope"))
+
+
+# Claims
+
+
+def test_a_worker_is_claimed_once_and_its_row_stays_as_it_is(
+    runs_store: Store, clock: "SetClock", heartbeat: MakeHeartbeat
+) -> None:
+    assert runs_store.heartbeats.claim(heartbeat(status=WorkerStatus.STARTING, detail="first"))
+    claimed = runs_store.heartbeats.list("run-1")
+    assert (claimed[0].status, claimed[0].detail) == (WorkerStatus.STARTING, "first")
+    assert (claimed[0].last_heartbeat, claimed[0].heartbeat_count) == (clock.moment, 1)
+    assert not runs_store.heartbeats.claim(heartbeat(status=WorkerStatus.STARTING, detail="second"))
+    assert runs_store.heartbeats.list("run-1") == claimed
+    assert runs_store.heartbeats.claim(heartbeat(1))
+
+
+def test_a_worker_that_has_reported_cannot_be_claimed_any_more(runs_store: Store, heartbeat: MakeHeartbeat) -> None:
+    runs_store.heartbeats.upsert(heartbeat(queries=5))
+    assert not runs_store.heartbeats.claim(heartbeat(status=WorkerStatus.STARTING))
+    assert runs_store.heartbeats.list("run-1")[0].queries == 5
+
+
+def test_a_worker_of_no_run_cannot_be_claimed(runs_store: Store, heartbeat: MakeHeartbeat) -> None:
+    with pytest.raises(RunNotFound):
+        runs_store.heartbeats.claim(heartbeat(run_id="none"))
+
+
+def test_of_many_who_claim_a_worker_at_once_one_gets_it(runs_store: Store, heartbeat: MakeHeartbeat) -> None:
+    line = threading.Barrier(4)
+    won: list[bool] = []
+
+    def claim() -> None:
+        line.wait(DEADLINE_S)
+        won.append(runs_store.heartbeats.claim(heartbeat()))
+
+    claiming = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in claiming:
+        thread.start()
+    for thread in claiming:
+        thread.join(DEADLINE_S)
+    assert sorted(won) == [False, False, False, True]
