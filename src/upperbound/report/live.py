@@ -9,6 +9,7 @@ from rich.text import Text
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus
+from upperbound.report.find_max import find_max_line
 from upperbound.report.wording import count, milliseconds, percent, rate, seconds, sparkline, with_ms
 from upperbound.views.guardrails import Guardrails
 from upperbound.views.live import LiveView, LiveWorker
@@ -40,6 +41,8 @@ class Sparkline:
 def live_display(view: LiveView, notice: str = "") -> RenderableType:
     """Return the run as it is drawn over and over on a terminal; ``notice`` is a line below, such as how to stop."""
     parts: list[RenderableType] = [_title(view), _progress(view), _figures(view)]
+    if view.find_max is not None:
+        parts.append(Text(find_max_line(view.find_max), style="bold cyan"))
     if view.workers:
         parts.append(_workers(view))
     if view.guardrails is not None and view.guardrails.readings:
@@ -59,6 +62,7 @@ def live_line(view: LiveView) -> str:
         f"{_state(view)} {seconds(view.phase_elapsed_s)}{total}: "
         f"{rate(view.qps)} queries/s, p95 {with_ms(view.p95_ms)}, "
         f"{count(view.operations)} operations, {count(view.failed)} errors"
+        f"{f'; {find_max_line(view.find_max)}' if view.find_max is not None else ''}"
     )
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from upperbound.domain.objectives import Direction
 from upperbound.domain.run_state import RunStatus
+from upperbound.report.find_max import find_max_result
 from upperbound.report.wording import MISSING, count, milliseconds, percent, rate, seconds
 from upperbound.views.objectives import SloCheck
 from upperbound.views.run_list import RunListEntry
@@ -26,7 +27,10 @@ _LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 
 def result(summary: RunSummary, mix: Mapping[str, Decimal] | None = None) -> RenderableType:
     """Return the whole result; ``mix`` is the planned share of each kind in percent, where it is known."""
-    parts: list[RenderableType] = [_headline(summary), *_warnings(summary), _latencies(summary)]
+    parts: list[RenderableType] = [_headline(summary), *_warnings(summary)]
+    if summary.find_max is not None:
+        parts.append(find_max_result(summary.find_max))
+    parts.append(_latencies(summary))
     parts.append(_mix(summary, mix or {}))
     parts.append(_workers(summary))
     if summary.errors:

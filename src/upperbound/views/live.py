@@ -11,6 +11,7 @@ from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
 from upperbound.scenario.run_config import RunConfig
+from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.view import View
 
@@ -76,6 +77,8 @@ class LiveView(View):
     workers: tuple[LiveWorker, ...]
     guardrails: Guardrails | None
     """None when the scenario sets none."""
+    find_max: FindMaxView | None
+    """The search for the highest load; None when the run makes none, or has not begun with it."""
 
 
 @dataclass
@@ -156,6 +159,7 @@ class LiveTracker:
             workers_expected=run.total_workers_expected,
             workers=workers,
             guardrails=guardrails_of(run, config.scenario),
+            find_max=find_max_of(run),
         )
 
     def _worker(self, beat: "HeartbeatRow") -> LiveWorker:

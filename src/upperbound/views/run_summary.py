@@ -15,6 +15,7 @@ from upperbound.domain.worker_state import TERMINAL as WORKER_TERMINAL
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.objectives import Slo, check_objectives
 from upperbound.views.view import View
@@ -179,7 +180,7 @@ class RunSummary(View):
     slo: Slo
     cost: Cost
     enrichment: Enrichment
-    find_max: dict[str, Any] | None
+    find_max: FindMaxView | None
     """The search for the highest load; null in other modes."""
     guardrails: Guardrails | None
     """What the limits on the workers' machines have done; null when the scenario sets none."""
@@ -265,7 +266,7 @@ def build_summary(
         slo=check_objectives(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
         cost=Cost(reason="no price per hour is known for this target"),
         enrichment=_enrichment(parent),
-        find_max=run.find_max_state,
+        find_max=find_max_of(run),
         guardrails=guardrails_of(run, config.scenario),
         query_log=QueryLog(**{name: (parent.query_log or {}).get(name) for name in QueryLog.model_fields}),
         environment=_environment(config, parent.environment or {}),
