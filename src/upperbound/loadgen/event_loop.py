@@ -196,9 +196,10 @@ class EventLoopExecutor:
         """
         begun, waited_ns = time.perf_counter_ns(), 0
         while (timeout := self._housekeep(time.perf_counter_ns())) is not None:
+            # Before the turn, so that what has just been handed over is not counted over a time that is a turn older.
+            self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
             turn_end = time.perf_counter_ns() + min(TURN_NS, timeout)
             waited_ns += self._spin(turn_end, timeout / 1e9)
-            self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
         self._hand_over(time.perf_counter_ns())
         self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
 

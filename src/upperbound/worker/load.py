@@ -3,9 +3,12 @@
 import psutil
 
 from upperbound.clock import Clock
+from upperbound.domain.arrivals import Share
 from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 from upperbound.loadgen.event_loop import EventLoopExecutor
+from upperbound.loadgen.open_loop import OpenLoopExecutor
 from upperbound.loadgen.recorder import Recorder, Window
 from upperbound.worker.control import StartOrder
 
@@ -14,14 +17,17 @@ class RunningLoad:
     """One worker's load from its first query to its last.
 
     The window of MEASUREMENT is half-open: from the planned end of the warmup, or from this worker's own start if that
-    was later, to the moment when sending ended. A query belongs to the window in which it started, however long it
-    took, so that slow queries at the end are not lost from the tail.
+    was later, to the moment when sending ended. A query belongs to the window in which it was due, which in a closed
+    loop is when it started, however long it took, so that slow queries at the end are not lost from the tail.
     """
 
     def __init__(self, executor: EventLoopExecutor, recorder: Recorder, order: StartOrder, clock: Clock) -> None:
         self._executor, self._recorder, self._clock = executor, recorder, clock
         self._begin_ns = clock.monotonic_ns()
         self._measure_from_ns = max(order.measurement_start_ns, self._begin_ns)
+        self._open_loop = executor if isinstance(executor, OpenLoopExecutor) else None
+        if self._open_loop is not None:
+            self._open_loop.plan(order.start_ns, self._measure_from_ns)
         self._marks = {Phase.WARMUP: self._mark()}
 
     @property
@@ -48,6 +54,7 @@ class RunningLoad:
                 busy_ns=max(0, wall_ns - waited_ns),
                 wall_ns=wall_ns,
                 host_cpu_pct=100.0 * busy_cpu / total_cpu if total_cpu > 0 else None,
+                arrivals=self._open_loop.arrivals.get(phase, ArrivalFigures()) if self._open_loop else None,
             ),
         )
 
@@ -58,6 +65,16 @@ class RunningLoad:
     def set_threads(self, threads: int) -> None:
         """Keep this many threads busy."""
         self._executor.set_threads(threads)
+
+    def set_rate(self, rate_per_s: float) -> None:
+        """Offer this worker's share of another rate of the run; a closed loop has none and stays as it is."""
+        if self._open_loop is not None:
+            self._open_loop.set_rate(rate_per_s)
+
+    def set_share(self, share: Share) -> None:
+        """Offer another share of the run's rate; a closed loop has none and stays as it is."""
+        if self._open_loop is not None:
+            self._open_loop.set_share(share)
 
     def cancel_in_flight(self) -> int:
         """Ask the target to cancel what is in flight."""

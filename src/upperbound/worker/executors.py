@@ -1,0 +1,61 @@
+"""Which executor carries a scenario's load."""
+
+from upperbound.domain.arrivals import RateCurve, Share
+from upperbound.domain.stages import Change, profile
+from upperbound.loadgen.backlog import Pace
+from upperbound.loadgen.errors_table import ErrorTable
+from upperbound.loadgen.event_loop import EventLoopExecutor
+from upperbound.loadgen.open_loop import OpenLoopExecutor
+from upperbound.loadgen.recorder import BUFFER_BYTES, Recorder
+from upperbound.scenario.kinds import Arrivals
+from upperbound.scenario.loads import QpsLoad
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.run_config import RunConfig
+from upperbound.worker.preparation import PreparedLoad
+
+
+def is_open_loop(scenario: Scenario) -> bool:
+    """Say whether operations are due by a schedule, and not when a thread is free."""
+    return isinstance(scenario.load, QpsLoad)
+
+
+def make_executor(
+    config: RunConfig, prepared: PreparedLoad, recorder: Recorder, errors: ErrorTable, *, group_id: int
+) -> EventLoopExecutor:
+    """Return what sends the operations of ``prepared``: by a schedule when the scenario says a rate, else in a loop."""
+    load = config.scenario.load
+    seed = config.seed + group_id
+    if isinstance(load, QpsLoad):
+        return OpenLoopExecutor(
+            pace=Pace(
+                curve=rate_curve(load),
+                share=Share(group_id, max(len(config.threads), group_id + 1)),
+                poisson=load.arrivals is Arrivals.POISSON,
+                seed=config.seed,
+                backlog_s=load.max_backlog_seconds,
+            ),
+            statements=prepared.statements,
+            stream=prepared.stream,
+            connect=prepared.connect,
+            sink=recorder,
+            errors=errors,
+            buffer_bytes=BUFFER_BYTES,
+            seed=seed,
+        )
+    return EventLoopExecutor(
+        statements=prepared.statements,
+        stream=prepared.stream,
+        connect=prepared.connect,
+        sink=recorder,
+        errors=errors,
+        buffer_bytes=BUFFER_BYTES,
+        think_ns=int(load.think_time_ms * 1e6),
+        seed=seed,
+    )
+
+
+def rate_curve(load: QpsLoad) -> RateCurve:
+    """Return the rate of the whole run over its time, with the stages of the scenario."""
+    changes = [Change(stage.at, stage.target_qps or load.target_qps, stage.ramp_seconds) for stage in load.stages]
+    total_s = load.warmup_seconds + load.duration_seconds
+    return RateCurve(profile(load.target_qps, changes, warmup_s=load.warmup_seconds, total_s=total_s).points)
