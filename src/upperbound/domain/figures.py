@@ -49,6 +49,11 @@ class KindFigures:
         return self.operations + self.failed
 
     @property
+    def latencies(self) -> Histogram:
+        """What a user waits: response times in an open loop, else service times."""
+        return self.histogram if self.response is None else self.response
+
+    @property
     def error_pct(self) -> float | None:
         """Failed attempts in percent of all; None when there were none."""
         return 100.0 * self.failed / self.attempts if self.attempts else None
@@ -148,6 +153,12 @@ class PhaseFigures:
             if kind.response is not None:
                 merged += kind.response
         return merged
+
+    @property
+    def latencies(self) -> Histogram:
+        """What a user waits: response times in an open loop, else service times; as a new histogram."""
+        response = self.response
+        return self.histogram if response is None else response
 
     @property
     def qps(self) -> float | None:

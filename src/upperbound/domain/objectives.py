@@ -59,9 +59,10 @@ def measured(figures: PhaseFigures) -> dict[str, dict[str, float | None]]:
     """Return every figure an objective can be set on, by scope and metric.
 
     Metrics: ``p50_ms`` to ``p999_ms``, ``max_ms``, ``mean_ms``, ``stddev_ms`` of successful operations, ``error_pct``
-    (failed attempts, 0 to 100) and ``qps`` (successful operations per second).
+    (failed attempts, 0 to 100) and ``qps`` (successful operations per second). Latencies of an open loop are response
+    times: who has waited for a free thread has waited.
     """
-    whole = KindFigures(figures.operations, figures.failed, figures.histogram)
+    whole = KindFigures(figures.operations, figures.failed, figures.histogram, figures.response)
     scopes = {**figures.by_kind, RUN_SCOPE: whole}
     return {scope: _figures_of(kind, figures.seconds) for scope, kind in scopes.items()}
 
@@ -73,7 +74,7 @@ def evaluate(objectives: Iterable[Objective], actuals: Mapping[str, Mapping[str,
 
 def _figures_of(kind: KindFigures, seconds: float) -> dict[str, float | None]:
     return {
-        **latency_ms(kind.histogram).to_json(),
+        **latency_ms(kind.latencies).to_json(),
         "error_pct": kind.error_pct,
         "qps": kind.operations / seconds if seconds > 0 else None,
     }

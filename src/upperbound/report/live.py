@@ -60,8 +60,8 @@ def live_line(view: LiveView) -> str:
     total = f"/{seconds(view.phase_total_s)}" if view.phase_total_s is not None else ""
     return (
         f"{_state(view)} {seconds(view.phase_elapsed_s)}{total}: "
-        f"{rate(view.qps)} queries/s, p95 {with_ms(view.p95_ms)}, "
-        f"{count(view.operations)} operations, {count(view.failed)} errors"
+        f"{rate(view.qps)}{_aim(view)} queries/s, p95 {with_ms(view.p95_ms)}, "
+        f"{count(view.operations)} operations, {count(view.failed)} errors{_backlog(view)}"
         f"{f'; {find_max_line(view.find_max)}' if view.find_max is not None else ''}"
     )
 
@@ -107,6 +107,7 @@ def _figures(view: LiveView) -> Text:
     return Text.assemble(
         ("QPS ", "dim"),
         (rate(view.qps), "bold"),
+        _aim(view),
         ("   p50 ", "dim"),
         with_ms(view.p50_ms),
         ("   p95 ", "dim"),
@@ -117,7 +118,21 @@ def _figures(view: LiveView) -> Text:
         count(view.operations),
         ("   errors ", "dim"),
         (f"{count(view.failed)} ({percent(view.error_pct)})", "bold red" if view.failed else ""),
+        (_backlog(view), "bold yellow"),
     )
+
+
+def _aim(view: LiveView) -> str:
+    """Return the rate that an open loop is to offer, to stand beside the one that is achieved."""
+    return "" if view.target_qps is None else f" of {rate(view.target_qps)}"
+
+
+def _backlog(view: LiveView) -> str:
+    """Return what waits for a free thread, and what found no room to wait, where there is any."""
+    said = [
+        f"{count(number)} {what}" for number, what in ((view.waiting, "waiting"), (view.dropped, "dropped")) if number
+    ]
+    return "".join(f", {one}" for one in said)
 
 
 def _guardrails(guardrails: Guardrails) -> str:

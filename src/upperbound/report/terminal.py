@@ -13,11 +13,13 @@ from upperbound.domain.objectives import Direction
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.find_max import find_max_result
 from upperbound.report.wording import MISSING, count, milliseconds, percent, rate, seconds
+from upperbound.views.arrivals import Arrivals
 from upperbound.views.objectives import SloCheck
 from upperbound.views.run_list import RunListEntry
 from upperbound.views.run_summary import Latency, RunSummary
 
 CLIENT_BOUND: Final = "The generator was the bottleneck: these figures describe the generator, not the database."
+NOT_OFFERED: Final = "The rate was not offered, so this result must not be compared with others at this rate:"
 LAGGING: Final = "the lag is above the median latency: the slowest percent waited for the generator's processor as well"
 PLANNED_END: Final = "duration_over"
 """The completion reason of a run that has carried its whole plan."""
@@ -92,6 +94,8 @@ def _headline(summary: RunSummary) -> RenderableType:
     failed = summary.failed_operations
     grid.add_row("QPS", Text.assemble((rate(summary.qps), "bold"), "  successful operations per second"))
     grid.add_row("attempted", f"{rate(summary.attempted_qps)} per second")
+    if summary.arrivals is not None:
+        grid.add_row("target", Text(_offered(summary.target_qps, summary.arrivals)))
     grid.add_row("operations", f"{count(summary.total_operations)} in {seconds(summary.duration_seconds)}")
     grid.add_row("errors", Text(f"{count(failed)} ({percent(summary.error_pct)})", style="bold red" if failed else ""))
     grid.add_row(
@@ -100,6 +104,15 @@ def _headline(summary: RunSummary) -> RenderableType:
         f"warmup {seconds(summary.warmup_seconds)} ({count(summary.warmup_operations)} operations, not counted above)",
     )
     return Group(title, grid)
+
+
+def _offered(target_qps: float | None, arrivals: Arrivals) -> str:
+    """Return the rate that was to be offered and what became of what was due."""
+    return (
+        f"{rate(target_qps)} per second, {arrivals.kind.value} arrivals: {count(arrivals.offered)} offered, "
+        f"{count(arrivals.started)} started, {count(arrivals.completed)} completed, {count(arrivals.late)} late, "
+        f"{count(arrivals.dropped)} dropped, {count(arrivals.unstarted)} left waiting"
+    )
 
 
 def _warnings(summary: RunSummary) -> list[RenderableType]:
@@ -112,8 +125,17 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
         lines.append(Text(f"CANCELLED: {reason}. The figures cover what was measured until then.", style="yellow"))
     if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, PLANNED_END):
         lines.append(Text(f"Less than the plan was carried: {summary.completion_reason}", style="bold yellow"))
+    if summary.changes:
+        last = summary.changes[-1]
+        said = (
+            f"The load was changed {len(summary.changes)} times" if len(summary.changes) > 1 else "The load was changed"
+        )
+        said += f", at {last.at_s:.1f} s to {last.threads} threads on {_plural(last.workers, 'worker')}"
+        lines.append(Text(f"{said}: the figures are of more than one load.", style="yellow"))
     if summary.generator.client_bound:
         lines.append(Text(CLIENT_BOUND, style="bold red"))
+    if summary.arrivals is not None and summary.arrivals.problems:
+        lines.append(Text(f"{NOT_OFFERED} {'; '.join(summary.arrivals.problems)}.", style="bold red"))
     if summary.query_log.problem:
         lines.append(Text(f"The query log is incomplete: {summary.query_log.problem}", style="bold red"))
     return [Group(*lines)] if lines else []
@@ -123,9 +145,11 @@ def _latencies(summary: RunSummary) -> Table:
     what = "service time" if summary.response_time is None else "response time"
     table = _table(f"Latency of successful operations in ms ({what})", ["operation"], ["QPS", *_LATENCIES])
     for label, kind in summary.by_kind.items():
-        table.add_row(Text(label), rate(kind.qps), *_latency_cells(kind.latency))
+        table.add_row(Text(label), rate(kind.qps), *_latency_cells(kind.response_time or kind.latency))
     whole = summary.latency if summary.response_time is None else summary.response_time
     table.add_row(Text("all", style="bold"), rate(summary.qps), *_latency_cells(whole), style="bold")
+    if summary.response_time is not None:
+        table.add_row(Text("all, service time only"), rate(summary.qps), *_latency_cells(summary.latency))
     return table
 
 

@@ -60,7 +60,14 @@ class LiveView(View):
     """Planned length of the phase; None for phases that end when they are done."""
     qps: float | None
     """Successful operations per second over the last interval; None before there is one."""
+    target_qps: float | None
+    """The rate to offer, over the last interval; None in a closed loop, and before there is one."""
+    waiting: int | None
+    """Arrivals that wait for a free thread; None in a closed loop."""
+    dropped: int | None
+    """Arrivals of the phase that found the backlog full; None in a closed loop."""
     p50_ms: float | None
+    """Response time in an open loop, else service time; as all latencies here."""
     p95_ms: float | None
     p99_ms: float | None
     operations: int
@@ -133,7 +140,8 @@ class LiveTracker:
         tracks = [self._tracks[worker.worker_id] for worker in alive if worker.worker_id in self._tracks]
         last = _merged([track.last for track in tracks])
         total = _merged([track.newest for track in tracks])
-        latency = latency_ms(last.histogram)
+        latency = latency_ms(last.latencies)
+        offered, due = last.arrivals, total.arrivals
         load = config.scenario.load
         phase_elapsed_s, phase_total_s = _phase_time(run, PhasePlan(load.warmup_seconds, load.duration_seconds))
         rates = [worker.qps for worker in alive if worker.qps is not None]
@@ -146,6 +154,9 @@ class LiveTracker:
             phase_elapsed_s=phase_elapsed_s,
             phase_total_s=phase_total_s,
             qps=sum(rates) if rates else None,
+            target_qps=offered.expected / last.seconds if offered is not None and last.seconds > 0 else None,
+            waiting=None if due is None else due.unstarted,
+            dropped=None if due is None else due.dropped,
             p50_ms=latency.p50_ms,
             p95_ms=latency.p95_ms,
             p99_ms=latency.p99_ms,
@@ -173,7 +184,7 @@ class LiveTracker:
             active_threads=beat.active_threads,
             target_threads=beat.target_threads,
             qps=track.last.qps if track.last else None,
-            p95_ms=latency_ms(track.last.histogram).p95_ms if track.last else None,
+            p95_ms=latency_ms(track.last.latencies).p95_ms if track.last else None,
             failed=track.newest.failed if track.newest else 0,
             qps_series=tuple(track.series),
         )

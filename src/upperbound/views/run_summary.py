@@ -15,6 +15,7 @@ from upperbound.domain.worker_state import TERMINAL as WORKER_TERMINAL
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.views.arrivals import Arrivals, arrivals_of, target_rate
 from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.objectives import Slo, check_objectives
@@ -59,6 +60,9 @@ class KindSummary(View):
     failed: int
     qps: float | None
     latency: Latency
+    """Service time, from the send."""
+    response_time: Latency | None
+    """From when each operation was due; null in a closed loop."""
 
 
 class WorkerSummary(View):
@@ -158,7 +162,7 @@ class RunSummary(View):
     threads: int
     """Of all workers."""
     target_qps: float | None
-    """The rate to offer; null in a closed loop, which offers none."""
+    """The rate to offer, its mean where stages change it; null in a closed loop, which offers none."""
     total_operations: int
     """Operations of the measurement that succeeded."""
     failed_operations: int
@@ -169,9 +173,11 @@ class RunSummary(View):
     attempted_qps: float | None
     error_pct: float | None
     latency: RunLatency
-    """Of successful operations; in a closed loop this is service time."""
+    """Of successful operations: service time, from the send."""
     response_time: Latency | None
-    """From the intended start; null in a closed loop, which has none."""
+    """From when each operation was due, so that waiting for a free thread counts; null in a closed loop."""
+    arrivals: Arrivals | None
+    """What became of the operations that were due; null in a closed loop."""
     by_kind: dict[str, KindSummary]
     workers: list[WorkerSummary]
     errors: list[ErrorSummary]
@@ -243,7 +249,7 @@ def build_summary(
         scaling_mode=config.scenario.scaling.mode.value,
         worker_count=run.total_workers_expected,
         threads=sum(config.threads),
-        target_qps=None,
+        target_qps=target_rate(config.scenario, total),
         total_operations=total.operations,
         failed_operations=total.failed,
         warmup_operations=total.warmup_operations,
@@ -251,7 +257,8 @@ def build_summary(
         attempted_qps=total.attempted_qps,
         error_pct=total.error_pct,
         latency=RunLatency(method=MERGED if run.total_workers_expected > 1 else None, **latency.to_json()),
-        response_time=None,
+        response_time=_response_time(total.response),
+        arrivals=arrivals_of(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
         by_kind=_by_kind(total, mix_of(config.scenario)),
         workers=_workers(run, children, heartbeats, by_worker),
         errors=[
@@ -313,8 +320,13 @@ def _by_kind(total: PhaseFigures, mix: Mapping[str, Decimal]) -> dict[str, KindS
             failed=kind.failed if kind else 0,
             qps=operations / total.seconds if total.seconds > 0 else None,
             latency=Latency(**latency_ms(kind.histogram if kind else Histogram()).to_json()),
+            response_time=_response_time(kind.response if kind else None),
         )
     return summaries
+
+
+def _response_time(response: Histogram | None) -> Latency | None:
+    return None if response is None else Latency(**latency_ms(response).to_json())
 
 
 def _workers(
@@ -340,7 +352,7 @@ def _workers(
                 operations=figures.operations,
                 failed=figures.failed,
                 qps=figures.qps,
-                p95_ms=latency_ms(figures.histogram).p95_ms,
+                p95_ms=latency_ms(figures.latencies).p95_ms,
             )
         )
     return summaries

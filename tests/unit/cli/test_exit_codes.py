@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.views.rows import completed, config, figures, kind, run_row
+from tests.unit.views.rows import RATE, completed, config, figures, kind, offering, run_row
 
 from upperbound.cli.exit_codes import ExitCode, exit_code
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
 from upperbound.errors import (
     ConfigurationError,
@@ -94,6 +95,16 @@ def test_objectives_that_are_met_or_missed() -> None:
 
 def test_figures_of_a_saturated_generator_are_invalid_whatever_the_objectives_say() -> None:
     assert exit_code(summary(RunStatus.COMPLETED, "slo={p95_ms: 3}", busy_pct=99.5)) == ExitCode.INVALID
+
+
+@pytest.mark.parametrize(("started", "dropped", "code"), [(2_000, 0, 0), (1_400, 0, 7), (1_999, 1, 7)])
+def test_a_rate_that_was_not_offered_is_invalid_whatever_the_objectives_say(
+    started: int, dropped: int, code: int
+) -> None:
+    arrivals = ArrivalFigures(2_000, 2_000, started, 0, dropped)
+    parent, children = completed([offering({"UPDATE": ([1_000] * 1_000, [1_000] * 1_000)}, arrivals)])
+    row = run_row(scenario_config=config(*RATE).model_dump(mode="json"))
+    assert exit_code(build_summary(row, parent, children)) == code
 
 
 def test_a_failed_run_is_failed_whatever_its_figures_say() -> None:

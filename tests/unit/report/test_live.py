@@ -3,8 +3,9 @@
 from typing import Any
 
 from tests.unit.report.rendering import plain, words
-from tests.unit.views.rows import RUN_ID, figures, heartbeat, kind, run_row, snapshot
+from tests.unit.views.rows import RATE, RUN_ID, config, figures, heartbeat, kind, offering, run_row, snapshot
 
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
@@ -38,6 +39,34 @@ def test_the_display_shows_phase_progress_and_figures() -> None:
     assert "MEASUREMENT" in text
     assert "7.3 s / 20.0 s elapsed 12.3 s" in text
     assert "QPS 1,000 p50 2.00 ms p95 2.00 ms p99 2.00 ms operations 1,000 errors 2 (0.20 %)" in text
+
+
+def offering_a_rate() -> LiveView:
+    """Return a run at 1,000 per second that falls behind."""
+    arrivals = ArrivalFigures(500.0, 500, 450, 40, 20)
+    row = run_row(
+        RunStatus.RUNNING,
+        phase=Phase.MEASUREMENT,
+        elapsed_s=12.3,
+        end_time=None,
+        scenario_config=config(*RATE).model_dump(mode="json"),
+    )
+    snapshots = {
+        f"worker-{group_id}": snapshot(
+            group_id, 1, offering({"UPDATE": ([2_000] * 450, [7_000] * 450)}, arrivals, seconds=1.0)
+        )
+        for group_id in range(2)
+    }
+    return LiveTracker().update(row, [heartbeat(0), heartbeat(1)], snapshots)
+
+
+def test_an_open_loop_shows_what_it_achieves_against_what_it_is_to_offer() -> None:
+    text = words(live_display(offering_a_rate()))
+    assert "QPS 900 of 1,000 p50 7.00 ms" in text
+    assert "0 (0.00 %), 60 waiting, 40 dropped" in text
+    line = live_line(offering_a_rate())
+    assert "900 of 1,000 queries/s, p95 7.00 ms" in line
+    assert line.endswith("0 errors, 60 waiting, 40 dropped")
 
 
 def test_the_display_shows_a_sparkline_for_each_worker() -> None:

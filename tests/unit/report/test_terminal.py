@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from tests.unit.report.rendering import plain, words
-from tests.unit.views.rows import RUN_ID, completed, config, figures, kind, result_row, run_row
+from tests.unit.views.rows import RATE, RUN_ID, completed, config, figures, kind, offering, result_row, run_row
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
-from upperbound.report.terminal import CLIENT_BOUND, LAGGING, result, run_list
+from upperbound.report.terminal import CLIENT_BOUND, LAGGING, NOT_OFFERED, result, run_list
 from upperbound.views.run_list import build_run_list
 from upperbound.views.run_summary import RunSummary, build_summary
 
@@ -52,6 +53,27 @@ def test_latencies_are_shown_by_kind_and_for_all() -> None:
 
 def test_closed_loop_latency_is_called_service_time() -> None:
     assert "Latency of successful operations in ms (service time)" in plain(result(summary()))
+
+
+def open_loop(arrivals: ArrivalFigures) -> RunSummary:
+    """Return the summary of a run that offered 100 per second, with its service times far below what users waited."""
+    offered = offering({"UPDATE": ([1_000] * 1_000, [9_000] * 1_000)}, arrivals)
+    return summary([offered], scenario_config=config(*RATE).model_dump(mode="json"))
+
+
+def test_an_open_loop_shows_response_times_and_what_became_of_its_arrivals() -> None:
+    text = words(result(open_loop(ArrivalFigures(2_000, 2_000, 1_995, 12, 0))))
+    assert "Latency of successful operations in ms (response time)" in text
+    assert "UPDATE 50.0 9.01" in text
+    assert "all, service time only 50.0 1.00" in text
+    assert "target 100 per second, constant arrivals: 2,000 offered, 1,995 started, 1,000 completed, 12 late" in text
+    assert NOT_OFFERED not in text
+
+
+def test_a_rate_that_was_not_offered_is_told_before_any_table() -> None:
+    text = words(result(open_loop(ArrivalFigures(2_000, 2_000, 1_000, 900, 800))))
+    told = text.index(f"{NOT_OFFERED} 800 of 2,000 arrivals were dropped, the backlog being full; only 1,000 of 2,000")
+    assert told < text.index("Latency of")
 
 
 def test_the_mix_is_shown_as_planned_and_as_observed() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from upperbound.domain.figures import ErrorFigure, GeneratorFigures, KindFigures, PhaseFigures, merge
 from upperbound.domain.histogram import Histogram
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
@@ -109,6 +110,21 @@ def figures(
         generator=GeneratorFigures(int(busy_pct * 1e7), int(1e9), Histogram.from_values(lag_us), 50.0),
         warmup_operations=warmup_operations,
     )
+
+
+RATE = ("load.mode=QPS", "load.target_qps=100", "load.threads=16")
+"""Overrides that make :data:`SCENARIO` offer a rate."""
+
+
+def offering(
+    by_kind: Mapping[str, tuple[Sequence[int], Sequence[int]]], arrivals: ArrivalFigures, **changes: Any
+) -> PhaseFigures:
+    """Return what one worker of an open loop has counted; of each kind there are service and response times."""
+    kinds = {
+        label: KindFigures(len(service), 0, Histogram.from_values(service), Histogram.from_values(response))
+        for label, (service, response) in by_kind.items()
+    }
+    return replace(figures(kinds, **changes), arrivals=arrivals)
 
 
 def result_row(

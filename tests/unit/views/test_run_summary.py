@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from tests.unit.views.rows import (
+    RATE,
     RUN_ID,
     completed,
     config,
     figures,
     heartbeat,
     kind,
+    offering,
     result_row,
     run_row,
     snapshot,
@@ -20,6 +22,7 @@ from tests.unit.views.rows import (
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures
 from upperbound.domain.histogram import Histogram, latency_ms
+from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
@@ -35,7 +38,7 @@ FIELDS = {
     *("run_id", "name", "status", "phase", "completion_reason", "cancellation_reason", "failure_reason"),
     *("started_at", "ended_at", "duration_seconds", "warmup_seconds", "load_mode", "scaling_mode", "worker_count"),
     *("threads", "target_qps", "total_operations", "failed_operations", "warmup_operations", "qps", "attempted_qps"),
-    *("error_pct", "latency", "response_time", "by_kind", "workers", "errors", "generator", "slo", "cost"),
+    *("error_pct", "latency", "response_time", "arrivals", "by_kind", "workers", "errors", "generator", "slo", "cost"),
     *("enrichment", "find_max", "guardrails", "query_log", "environment"),
 }
 COST = {
@@ -66,7 +69,7 @@ def test_json_has_exactly_the_documented_fields() -> None:
     summary = json.loads(summary_of(two_workers()).model_dump_json())
     assert set(summary) == FIELDS
     assert set(summary["latency"]) == LATENCY | {"method"}
-    assert set(summary["by_kind"]["UPDATE"]) == {"operations", "failed", "qps", "latency"}
+    assert set(summary["by_kind"]["UPDATE"]) == {"operations", "failed", "qps", "latency", "response_time"}
     assert set(summary["by_kind"]["UPDATE"]["latency"]) == LATENCY
     assert set(summary["workers"][0]) == {"worker_id", "group_id", "status", "operations", "failed", "qps", "p95_ms"}
     assert set(summary["generator"]) == {"busy_pct", "lag_p99_ms", "client_bound"}
@@ -165,8 +168,87 @@ def test_a_generator_without_time_to_wait_is_flagged(busy_pct: float, *, bound: 
 def test_a_closed_loop_has_no_response_time_and_no_rate_to_offer() -> None:
     summary = summary_of(two_workers())
     assert summary.response_time is None
+    assert summary.by_kind["UPDATE"].response_time is None
+    assert summary.arrivals is None
     assert summary.target_qps is None
     assert summary.find_max is None
+
+
+# An open loop
+
+
+def offered(
+    *workers: ArrivalFigures, status: RunStatus = RunStatus.COMPLETED, overrides: Sequence[str] = ()
+) -> RunSummary:
+    """Return the summary of a run at 100 per second, of which each worker says what became of the arrivals."""
+    measured = [offering({"UPDATE": ([1_000] * 1_000, [9_000] * 1_000)}, arrivals) for arrivals in workers]
+    return summary_of(measured, status=status, scenario_config=config(*RATE, *overrides).model_dump(mode="json"))
+
+
+def test_response_time_stands_beside_service_time() -> None:
+    summary = offered(ArrivalFigures(1_000, 1_000, 1_000, 0, 0), ArrivalFigures(1_000, 1_000, 1_000, 0, 0))
+    assert summary.latency.p50_ms == 1.0
+    assert summary.response_time is not None
+    assert summary.response_time.p50_ms == pytest.approx(9, 1e-3)
+    by_kind = summary.by_kind["UPDATE"]
+    assert by_kind.latency.p50_ms == 1.0
+    assert by_kind.response_time is not None
+    assert by_kind.response_time.p50_ms == pytest.approx(9, 1e-3)
+    assert summary.workers[0].p95_ms == pytest.approx(9, 1e-3)
+    assert RunSummary.model_validate_json(summary.model_dump_json()) == summary
+
+
+def test_arrivals_of_all_workers_are_counted_and_a_rate_that_was_offered_is_valid() -> None:
+    summary = offered(ArrivalFigures(1_000, 1_000, 999, 7, 0), ArrivalFigures(1_000, 1_000, 1_000, 1, 0))
+    assert summary.target_qps == 100
+    assert summary.arrivals is not None
+    assert summary.arrivals.model_dump(mode="json") == {
+        "kind": "constant",
+        "expected": 2_000.0,
+        "offered": 2_000,
+        "started": 1_999,
+        "completed": 2_000,
+        "late": 8,
+        "dropped": 0,
+        "unstarted": 1,
+        "rate_offered": True,
+        "problems": [],
+    }
+
+
+def test_a_rate_that_was_not_offered_says_why_once_the_run_has_completed() -> None:
+    short = ArrivalFigures(1_000, 1_000, 700, 0, 250)
+    arrivals = offered(short, short).arrivals
+    assert arrivals is not None
+    assert arrivals.rate_offered is False
+    assert arrivals.problems == [
+        "500 of 2,000 arrivals were dropped, the backlog being full",
+        "only 1,400 of 2,000 arrivals were sent (70.0 %, wanted at least 99.5 %)",
+    ]
+    running = offered(short, short, status=RunStatus.RUNNING).arrivals
+    assert running is not None
+    assert (running.rate_offered, running.problems) == (None, [])
+
+
+def test_arrivals_at_random_may_be_as_few_as_chance_explains() -> None:
+    few = ArrivalFigures(1_000, 930, 930, 0, 0)
+    at_random = offered(few, few, overrides=["load.arrivals=poisson"]).arrivals
+    evenly = offered(few, few).arrivals
+    assert at_random is not None
+    assert evenly is not None
+    assert (at_random.rate_offered, evenly.rate_offered) == (True, False)
+
+
+def test_the_target_of_a_rate_in_stages_is_its_mean() -> None:
+    stages = "load.stages=[{at: 10, target_qps: 200}]"
+    summary = offered(ArrivalFigures(3_000, 3_000, 3_000, 0, 0), overrides=[stages])
+    assert summary.target_qps == 150
+
+
+def test_objectives_of_an_open_loop_are_held_against_response_times() -> None:
+    summary = offered(ArrivalFigures(1_000, 1_000, 1_000, 0, 0), overrides=["slo.p95_ms=5"])
+    assert summary.slo.passed is False
+    assert summary.slo.checks[0].actual == pytest.approx(9, 1e-3)
 
 
 def test_a_cost_that_is_not_known_is_null_with_the_reason() -> None:
