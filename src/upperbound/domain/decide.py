@@ -193,7 +193,7 @@ def _guard(view: RunView, elapsed_s: float) -> list[Action]:
     """Hold the workers' machines against the run's guardrails."""
     if view.guardrails is None:
         return []
-    new_worker = None if view.is_joined else view.new_worker
+    new_worker = None if view.awaits_a_worker else view.new_worker
     state, verdicts = evaluate(view.guardrail_state, view.readings(), view.guardrails, elapsed_s, new_worker)
     actions: list[Action] = []
     if state != view.guardrail_state:

@@ -231,7 +231,7 @@ class RunView:
         ]
 
     @property
-    def is_joined(self) -> bool:
+    def awaits_a_worker(self) -> bool:
         """Whether a worker that was added is still on its way."""
         return any(
             worker.joined_late

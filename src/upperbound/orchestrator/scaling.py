@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from upperbound.domain.events import EventType
@@ -66,7 +67,7 @@ def change_run(store: Store, run_id: str, wanted: Wanted, *, initiated_by: str) 
         )
         if not isinstance(changed, Resize):
             raise ConfigurationError(f"run {run_id} cannot be changed so", problems=changed)
-        events = _events(changed, wanted, initiated_by)
+        events = _events(changed, {**run.worker_targets, **changed.targets}, wanted, initiated_by)
         if store.runs.resize(run_id, expected=run.worker_targets, targets=changed.targets, events=events):
             return changed
         log.info("run %s was changed by someone else at the same time; looking again", run_id)
@@ -103,27 +104,26 @@ def _carrying(store: Store, run: RunRow) -> dict[str, int]:
     }
 
 
-def _events(changed: Resize, wanted: Wanted, initiated_by: str) -> list[NewEvent]:
-    """Return what tells the workers; all events of one change carry one ``step_id``."""
-    step_id = f"set-{secrets.token_hex(4)}"
-    said = {"step_id": step_id, "initiated_by": initiated_by}
+def _events(changed: Resize, after: Mapping[str, int], wanted: Wanted, initiated_by: str) -> list[NewEvent]:
+    """Return what tells the workers; all events of one change carry one ``step_id``, and what the run has then."""
+    shares = [threads for threads in after.values() if threads]
+    said = {
+        "step_id": f"set-{secrets.token_hex(4)}",
+        "initiated_by": initiated_by,
+        "total_threads": sum(shares),
+        "total_workers": len(shares),
+        "ramp_seconds": wanted.ramp_s,
+    }
     return [
-        NewEvent(
-            EventType.SET_WORKER_TARGET,
-            {
-                "worker_id": worker_id,
-                "target_threads": threads,
-                "ramp_seconds": wanted.ramp_s,
-                "reason": "scale_out" if worker_id in changed.joined else "user",
-                **said,
-            },
-            scope="WORKER",
-        )
-        if threads
-        else NewEvent(
-            EventType.STOP,
-            {"worker_id": worker_id, "reason": "scale_in", "drain_timeout_seconds": DRAIN_TIMEOUT_S, **said},
-            scope="WORKER",
-        )
+        _event(worker_id, threads, said, joins=worker_id in changed.joined)
         for worker_id, threads in changed.targets.items()
     ]
+
+
+def _event(worker_id: str, threads: int, said: Mapping[str, object], *, joins: bool) -> NewEvent:
+    """Return what one worker is told."""
+    if not threads:
+        leave = {"reason": "scale_in", "drain_timeout_seconds": DRAIN_TIMEOUT_S}
+        return NewEvent(EventType.STOP, {"worker_id": worker_id, **leave, **said}, scope="WORKER")
+    target = {"target_threads": threads, "reason": "scale_out" if joins else "user"}
+    return NewEvent(EventType.SET_WORKER_TARGET, {"worker_id": worker_id, **target, **said}, scope="WORKER")

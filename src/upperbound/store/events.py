@@ -106,3 +106,10 @@ class EventRepository:
         """
         rows = self._database.rows(self._after, {"run": run_id, "sequence": sequence, "most": limit})
         return [EventRow(**row) for row in rows]
+
+    def all(self, run_id: str) -> list[EventRow]:
+        """Return every event of the run in order."""
+        events: list[EventRow] = []
+        while page := self.after(run_id, events[-1].sequence if events else 0):
+            events += page
+        return events

@@ -16,6 +16,7 @@ from upperbound.domain.worker_state import WorkerStatus
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.arrivals import Arrivals, arrivals_of, target_rate
+from upperbound.views.changes import Change, changes_of
 from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.objectives import Slo, check_objectives
@@ -23,6 +24,7 @@ from upperbound.views.view import View
 
 if TYPE_CHECKING:
     from upperbound.store.engine import Store
+    from upperbound.store.events import EventRow
     from upperbound.store.heartbeats import HeartbeatRow
     from upperbound.store.results import ResultRow
     from upperbound.store.runs import RunRow
@@ -160,7 +162,7 @@ class RunSummary(View):
     scaling_mode: str
     worker_count: int
     threads: int
-    """Of all workers."""
+    """Of all workers, by plan."""
     target_qps: float | None
     """The rate to offer, its mean where stages change it; null in a closed loop, which offers none."""
     total_operations: int
@@ -190,6 +192,8 @@ class RunSummary(View):
     """The search for the highest load; null in other modes."""
     guardrails: Guardrails | None
     """What the limits on the workers' machines have done; null when the scenario sets none."""
+    changes: list[Change]
+    """What users have changed while the run went on."""
     query_log: QueryLog
     environment: Environment
 
@@ -212,6 +216,7 @@ def load_summary(store: "Store", run_id: str) -> RunSummary:
         store.results.children(run_id),
         snapshots=store.snapshots.newest(run_id, phase=Phase.MEASUREMENT),
         heartbeats=store.heartbeats.list(run_id),
+        events=store.events.all(run_id),
     )
 
 
@@ -222,6 +227,7 @@ def build_summary(
     *,
     snapshots: Mapping[str, "SnapshotRow"] | None = None,
     heartbeats: Sequence["HeartbeatRow"] = (),
+    events: Sequence["EventRow"] = (),
 ) -> RunSummary:
     """Return the summary of what these rows say.
 
@@ -275,6 +281,7 @@ def build_summary(
         enrichment=_enrichment(parent),
         find_max=find_max_of(run),
         guardrails=guardrails_of(run, config.scenario),
+        changes=changes_of(run, events),
         query_log=QueryLog(**{name: (parent.query_log or {}).get(name) for name in QueryLog.model_fields}),
         environment=_environment(config, parent.environment or {}),
     )

@@ -16,6 +16,7 @@ from upperbound.orchestrator.scaling import Wanted
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.runs import NewRun
+from upperbound.views.changes import changes_of
 
 RUN_ID = "20261123-101500-abc123"
 SCENARIO: dict[str, Any] = {
@@ -66,6 +67,9 @@ def test_threads_and_workers_are_set_and_who_did_it_is_kept(store: Store) -> Non
         (EventType.SET_WORKER_TARGET, 3, 2.0)
     }
     assert len({event.data["step_id"] for event in events}) == 1
+    (change,) = changes_of(run, events)
+    assert (change.threads, change.workers, change.ramp_seconds) == (9, 3, 2.0)
+    assert 0 <= change.at_s < 60
     assert all(event.data["initiated_by"].endswith("with `upperbound runs set`") for event in events)
 
 

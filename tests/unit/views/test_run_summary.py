@@ -39,7 +39,7 @@ FIELDS = {
     *("started_at", "ended_at", "duration_seconds", "warmup_seconds", "load_mode", "scaling_mode", "worker_count"),
     *("threads", "target_qps", "total_operations", "failed_operations", "warmup_operations", "qps", "attempted_qps"),
     *("error_pct", "latency", "response_time", "arrivals", "by_kind", "workers", "errors", "generator", "slo", "cost"),
-    *("enrichment", "find_max", "guardrails", "query_log", "environment"),
+    *("enrichment", "find_max", "guardrails", "changes", "query_log", "environment"),
 }
 COST = {
     *("credits_used", "credits_per_hour", "estimated_cost_usd", "cost_per_hour", "cost_per_1k_ops"),
