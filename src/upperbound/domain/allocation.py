@@ -26,6 +26,13 @@ class Bounds:
     """Of each worker."""
 
     @property
+    def consistent(self) -> bool:
+        """Whether no lowest number is above the highest one."""
+        return self.min_workers <= (self.max_workers or self.min_workers) and self.min_threads <= (
+            self.max_threads or self.min_threads
+        )
+
+    @property
     def floor(self) -> int:
         """The fewest threads of all workers together."""
         return self.min_workers * self.min_threads
@@ -51,22 +58,23 @@ def allocate(total: int, workers: int) -> list[int]:
     return [base + (group_id < remainder) for group_id in range(workers)]
 
 
-def fill(total: int, cap: int, present: int = 1) -> list[int]:
-    """Spread ``total`` threads so that each worker is filled to ``cap`` before the next one gets more than one thread.
+def fill(total: int, cap: int, present: int = 1, *, floor: int = 1, most: int | None = None) -> list[int]:
+    """Spread ``total`` threads so that each worker is filled to ``cap`` before the next gets more than its ``floor``.
 
-    There are as many workers as the threads need, at least ``present``: those that are there keep one thread each, as
-    a worker without any would leave the run. Raises :class:`ValueError` for a cap or a total below 1.
+    There are as many workers as the threads need, at least ``present`` and not more than ``most``, whose workers then
+    share what is beyond the cap. Those that are there keep their floor, as a worker without any thread would leave the
+    run. Raises :class:`ValueError` for a cap, a total or a floor below 1.
     """
-    if cap < 1 or total < 1:
-        raise ValueError(f"cannot fill workers of {cap} with {total} threads")
-    workers = max(present, worker_count(total, cap))
-    left = max(0, total - workers)
+    if cap < 1 or total < 1 or floor < 1:
+        raise ValueError(f"cannot fill workers of {floor} to {cap} with {total} threads")
+    workers = max(present, min(worker_count(total, cap), most or total))
+    left = max(0, total - floor * workers)
     threads = []
     for _ in range(workers):
-        more = min(cap - 1, left)
-        threads.append(1 + more)
+        more = min(max(0, cap - floor), left)
+        threads.append(floor + more)
         left -= more
-    return threads
+    return [has + more for has, more in zip(threads, allocate(left, workers), strict=True)]
 
 
 def scale_down(current: Sequence[int], remove: int, min_threads: int) -> list[int]:
@@ -132,9 +140,15 @@ def threads_for_rate(rate_per_s: float, latency_ms: float) -> int:
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """The threads of each worker, by group id."""
+    """The threads of each worker at the start, by group id, and what they may become."""
 
     threads: tuple[int, ...]
+    bounds: Bounds = Bounds()
+    """Within which workers and threads may be added or taken away."""
+    cap: int | None = None
+    """Threads of one worker before another is added; None when that was not asked."""
+    peak: int | None = None
+    """Threads of all workers together when the plan has most; None for those of the start."""
 
     @property
     def worker_count(self) -> int:
@@ -143,29 +157,57 @@ class WorkerPlan:
 
     @property
     def total_threads(self) -> int:
-        """The threads of all workers together."""
+        """The threads of all workers together, at the start."""
         return sum(self.threads)
+
+    @property
+    def peak_threads(self) -> int:
+        """The most threads that the plan is sure to come to."""
+        return max(self.total_threads, self.peak or 0)
+
+
+def _fewest_workers(fewest: int, most: int, bounds: Bounds) -> int | None:
+    """Return how many workers it takes to carry between ``fewest`` and ``most`` threads; None when none can.
+
+    The same workers must have threads enough for their floor when there are fewest, and room when there are most.
+    """
+    needed = max(bounds.min_workers, -(-most // bounds.max_threads) if bounds.max_threads else 1)
+    allowed = fewest // bounds.min_threads
+    return needed if needed <= (allowed if bounds.max_workers is None else min(allowed, bounds.max_workers)) else None
+
+
+def fits(fewest: int, most: int, bounds: Bounds) -> bool:
+    """Tell whether one number of workers can carry every number of threads in [fewest, most]."""
+    return _fewest_workers(fewest, most, bounds) is not None
 
 
 def plan_workers(
-    *, threads: int | None, mode: str, min_workers: int | None, min_threads: int | None, cap: int
+    *, threads: int, bounds: Bounds, cap: int, lowest: int | None = None, peak: int | None = None, filling: bool = False
 ) -> WorkerPlan:
-    """Plan the workers of a run that keeps a number of threads busy.
+    """Plan as few workers as carry ``threads`` with ``cap`` each, within ``bounds``, and spread the threads over them.
 
-    ``FIXED`` is exactly ``min_workers`` x ``min_threads``, whatever ``cap`` says: who fixes the numbers knows why.
-    ``AUTO`` spreads ``threads`` over as few workers as ``cap`` allows and uses neither minimum.
+    ``cap`` is what a worker should have, the bounds are what it must have: where both cannot be kept, as with few
+    workers at most, a worker gets more than ``cap``. Bounds that leave no room are exactly what the plan is. ``lowest``
+    and ``peak`` are the fewest and the most threads that are to come, when that is known: the workers are enough for
+    the most, and not more than the fewest can be spread over. With ``filling`` a worker is full before another is
+    added; else all have the same, the first ones one more.
 
-    Raises :class:`ValueError` when a number the mode needs is missing or below 1, when ``threads`` disagrees with a
-    fixed plan, and for an unknown mode.
+    Raises:
+        ValueError: the threads, or a bound, are below 1, or the threads do not fit into the bounds.
     """
-    if mode == "FIXED":
-        if min_workers is None or min_threads is None or min_workers < 1 or min_threads < 1:
-            raise ValueError(f"FIXED scaling needs min_workers and min_threads, not {min_workers} x {min_threads}")
-        if threads is not None and threads != min_workers * min_threads:
-            raise ValueError(f"{min_workers} workers x {min_threads} threads are not the load's {threads}")
-        return WorkerPlan((min_threads,) * min_workers)
-    if mode == "AUTO":
-        if threads is None or threads < 1:
-            raise ValueError(f"AUTO scaling needs a number of threads, not {threads}")
-        return WorkerPlan(tuple(allocate(threads, worker_count(threads, cap))))
-    raise ValueError(f"unknown scaling mode {mode!r}")
+    most = max(threads, peak or 0)
+    fewest = min(threads, lowest or threads)
+    if fewest < 1 or bounds.min_workers < 1 or bounds.min_threads < 1:
+        raise ValueError(f"cannot plan workers for {fewest} threads within {bounds}")
+    if (count := _fewest_workers(fewest, most, bounds)) is None:
+        raise ValueError(f"{fewest} to {most} threads do not fit into {bounds}")
+    room = min(fewest // bounds.min_threads, bounds.max_workers or fewest)
+    if bounds.max_threads is not None:
+        cap = min(cap, bounds.max_threads)
+    if filling:
+        spread = fill(threads, cap, count, floor=bounds.min_threads, most=room)
+    else:
+        # Who is to come down to few threads, or may have few workers, has workers beyond the cap.
+        spread = allocate(threads, max(count, min(worker_count(most, cap), room)))
+    count = len(spread)
+    return WorkerPlan(tuple(spread), bounds, max(cap, -(-most // count)), most)

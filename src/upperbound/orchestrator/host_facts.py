@@ -11,8 +11,8 @@ import psutil
 
 from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
 from upperbound.errors import ConfigurationError
+from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.model import Scenario
-from upperbound.scenario.scaling import FixedScaling
 from upperbound.scenario.unsupported import not_run_yet
 
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
@@ -66,14 +66,18 @@ def plan_on_host(scenario: Scenario, facts: HostFacts) -> WorkerPlan:
     """
     if problems := not_run_yet(scenario.model_dump()):
         raise ConfigurationError("the scenario cannot be run", problems=problems)
-    scaling = scenario.scaling
-    fixed = scaling if isinstance(scaling, FixedScaling) else None
+    stages = [stage.threads for stage in scenario.load.stages if stage.threads is not None]
     return plan_workers(
         threads=scenario.threads,
-        mode=scaling.mode,
-        min_workers=fixed.min_workers if fixed else None,
-        min_threads=fixed.min_threads if fixed else None,
-        cap=per_worker_cap(cores=max(1, int(facts.cores)), memory_gib=facts.memory_bytes / 2**30),
+        bounds=scenario.scaling.bounds,
+        cap=per_worker_cap(
+            cores=max(1, int(facts.cores)),
+            memory_gib=facts.memory_bytes / 2**30,
+            given=scenario.scaling.per_worker_cap,
+        ),
+        lowest=min(stages, default=None),
+        peak=max(stages, default=None),
+        filling=scenario.load.mode == LoadMode.FIND_MAX_CONCURRENCY,
     )
 
 

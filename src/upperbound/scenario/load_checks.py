@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from upperbound.domain.allocation import Bounds, threads_for_rate
+from upperbound.domain.allocation import Bounds, fits, threads_for_rate
 from upperbound.errors import Problem
 from upperbound.scenario.fields import THREADS_MAX
 from upperbound.scenario.kinds import LoadMode, ScalingMode
@@ -70,9 +70,28 @@ def _check_concurrency(load: Mapping[str, Any], scaling: Mapping[str, Any], boun
         hint = f"{mode} scaling needs the number of threads, for instance 16"
         yield Problem("load.threads", "is missing", hint)
     yield from _check_threads("load.threads", threads, mode, bounds)
-    if mode == ScalingMode.BOUNDED:
-        for where, goal in goals_of(load, "threads"):
-            yield from _check_threads(where, goal, mode, bounds)
+    if mode != ScalingMode.BOUNDED:
+        return
+    found: list[Problem] = []
+    for where, goal in goals_of(load, "threads"):
+        found += _check_threads(where, goal, mode, bounds)
+    yield from found
+    counts = [
+        count for value in (threads, *(goal for _, goal in goals_of(load, "threads"))) if (count := positive(value))
+    ]
+    fit = [count for count in counts if bounds.floor <= count <= (bounds.ceiling or count)]
+    if fit == counts and counts and bounds.consistent and not fits(min(counts), max(counts), bounds):
+        yield _no_number_of_workers(min(counts), max(counts), bounds)
+
+
+def _no_number_of_workers(fewest: int, most: int, bounds: Bounds) -> Problem:
+    """Return the problem of threads, each within the bounds, that no number of workers can carry."""
+    threads = _plural(most, "thread") if fewest == most else f"{fewest} to {most} threads"
+    each = f"at least {bounds.min_threads}" + (f" and at most {bounds.max_threads}" if bounds.max_threads else "")
+    where = "load.threads" if fewest == most else "load.stages"
+    return Problem(
+        where, f"no number of workers carries {threads} with {each} each", "lower min_threads or raise max_threads"
+    )
 
 
 def _check_threads(where: str, given: Any, mode: Any, bounds: Bounds) -> Iterator[Problem]:

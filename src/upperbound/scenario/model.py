@@ -236,7 +236,7 @@ class Scenario(ScenarioModel):
         """Threads over all workers at the start.
 
         Those of ``scaling`` when it is FIXED, else of the load's mode. A rate that says nothing of them has what
-        Little's law makes of it and the expected latency, or :data:`THREADS_UNSAID`.
+        Little's law makes of it and the expected latency, or :data:`THREADS_UNSAID`, within the bounds.
         """
         if isinstance(self.scaling, FixedScaling):
             return self.scaling.threads
@@ -245,6 +245,6 @@ class Scenario(ScenarioModel):
         if self.load.threads is not None:
             return self.load.threads
         assert isinstance(self.load, QpsLoad), "CONCURRENCY without a number of threads does not validate"
-        if self.load.expected_latency_ms is None:
-            return THREADS_UNSAID
-        return threads_for_rate(self.load.target_qps, self.load.expected_latency_ms)
+        latency_ms, bounds = self.load.expected_latency_ms, self.scaling.bounds
+        wanted = THREADS_UNSAID if latency_ms is None else threads_for_rate(self.load.target_qps, latency_ms)
+        return max(bounds.floor, wanted if bounds.ceiling is None else min(wanted, bounds.ceiling))

@@ -55,8 +55,8 @@ class AutoScaling(_Scaling):
 
     @property
     def bounds(self) -> Bounds:
-        """No bounds."""
-        return Bounds()
+        """No bounds but the cap of a worker, where one is given."""
+        return Bounds(max_threads=self.per_worker_cap)
 
 
 class BoundedScaling(_Scaling):
@@ -81,8 +81,9 @@ class BoundedScaling(_Scaling):
 
     @property
     def bounds(self) -> Bounds:
-        """What was written down."""
-        return Bounds(self.min_workers, self.max_workers, self.min_threads, self.max_threads)
+        """What was written down, the cap of a worker included."""
+        caps = [cap for cap in (self.max_threads, self.per_worker_cap) if cap is not None]
+        return Bounds(self.min_workers, self.max_workers, self.min_threads, min(caps, default=None))
 
 
 class FixedScaling(_Scaling):

@@ -23,9 +23,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 """Values by the place of their key."""
 
-RUNNABLE_LOADS = frozenset({LoadMode.CONCURRENCY, LoadMode.QPS})
+RUNNABLE_LOADS = frozenset(LoadMode)
 """The load modes that runs are made of in this version; a scenario with another one is valid, and is not run."""
-RUNNABLE_SCALINGS = frozenset({ScalingMode.AUTO, ScalingMode.FIXED})
+RUNNABLE_SCALINGS = frozenset(ScalingMode)
 """The scaling modes that runs are made of in this version."""
 RUNNABLE_STAGES = frozenset({LoadMode.QPS})
 """The load modes whose stages are followed in this version."""

@@ -1,10 +1,10 @@
 """Threads are spread evenly, deterministically, and within their bounds."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from upperbound.domain.allocation import WorkerPlan, allocate, per_worker_cap, plan_workers, scale_down, worker_count
+from upperbound.domain.allocation import Bounds, allocate, fits, per_worker_cap, plan_workers, scale_down, worker_count
 
 TOTALS = st.integers(0, 5_000)
 WORKERS = st.integers(1, 60)
@@ -97,39 +97,103 @@ def test_a_cap_below_one_is_refused() -> None:
         worker_count(10, 0)
 
 
-def test_a_fixed_plan_is_exactly_workers_times_threads_whatever_the_cap() -> None:
-    plan = plan_workers(threads=None, mode="FIXED", min_workers=2, min_threads=8, cap=4)
-    assert plan == WorkerPlan((8, 8))
-    assert (plan.worker_count, plan.total_threads) == (2, 16)
+FIXED = Bounds(2, 2, 8, 8)
 
 
-def test_a_fixed_plan_that_agrees_with_the_load_is_accepted_and_one_that_does_not_is_refused() -> None:
-    assert plan_workers(threads=8, mode="FIXED", min_workers=2, min_threads=4, cap=100).total_threads == 8
-    with pytest.raises(ValueError, match="2 workers x 4 threads are not the load's 9"):
-        plan_workers(threads=9, mode="FIXED", min_workers=2, min_threads=4, cap=100)
+def test_bounds_that_leave_no_room_are_the_plan_whatever_the_cap() -> None:
+    plan = plan_workers(threads=16, bounds=FIXED, cap=4)
+    assert plan.threads == (8, 8)
+    assert (plan.worker_count, plan.total_threads, plan.peak_threads) == (2, 16, 16)
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(None, 4), (2, None), (0, 4), (2, 0)])
-def test_a_fixed_plan_needs_both_numbers(workers: int | None, threads: int | None) -> None:
-    with pytest.raises(ValueError, match="FIXED scaling needs"):
-        plan_workers(threads=None, mode="FIXED", min_workers=workers, min_threads=threads, cap=100)
+@pytest.mark.parametrize("threads", [0, 15, 17])
+def test_threads_that_do_not_fit_into_the_bounds_are_refused(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads"):
+        plan_workers(threads=threads, bounds=FIXED, cap=100)
+
+
+@pytest.mark.parametrize("bounds", [Bounds(min_workers=0), Bounds(min_threads=0)])
+def test_bounds_below_one_are_refused(bounds: Bounds) -> None:
+    with pytest.raises(ValueError, match="cannot plan"):
+        plan_workers(threads=1, bounds=bounds, cap=10)
 
 
 @given(st.integers(1, 5_000), st.integers(1, 1_000))
-def test_an_automatic_plan_serves_every_thread_within_the_cap_with_no_worker_to_spare(threads: int, cap: int) -> None:
-    plan = plan_workers(threads=threads, mode="AUTO", min_workers=None, min_threads=None, cap=cap)
+def test_a_plan_without_bounds_serves_every_thread_within_the_cap_with_no_worker_to_spare(
+    threads: int, cap: int
+) -> None:
+    plan = plan_workers(threads=threads, bounds=Bounds(), cap=cap)
     assert plan.total_threads == threads
     assert max(plan.threads) <= cap
     assert (plan.worker_count - 1) * cap < threads
     assert min(plan.threads) >= 1
 
 
-@pytest.mark.parametrize("threads", [None, 0])
-def test_an_automatic_plan_needs_threads(threads: int | None) -> None:
-    with pytest.raises(ValueError, match="AUTO scaling needs"):
-        plan_workers(threads=threads, mode="AUTO", min_workers=1, min_threads=1, cap=10)
+@pytest.mark.parametrize(
+    ("bounds", "threads"),
+    [
+        (Bounds(), (34, 33, 33)),
+        (Bounds(max_workers=2), (50, 50)),
+        (Bounds(max_workers=2, max_threads=60), (50, 50)),
+        (Bounds(min_workers=5), (20, 20, 20, 20, 20)),
+        (Bounds(max_threads=20), (20, 20, 20, 20, 20)),
+        (Bounds(min_threads=50), (50, 50)),
+        (Bounds(min_workers=4, max_workers=4, min_threads=25, max_threads=25), (25, 25, 25, 25)),
+    ],
+)
+def test_a_plan_keeps_to_its_bounds_and_to_the_cap_where_they_allow_it(
+    bounds: Bounds, threads: tuple[int, ...]
+) -> None:
+    assert plan_workers(threads=100, bounds=bounds, cap=40).threads == threads
 
 
-def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown scaling mode 'SOME'"):
-        plan_workers(threads=1, mode="SOME", min_workers=1, min_threads=1, cap=10)
+@given(st.integers(1, 8), st.integers(0, 8), st.integers(1, 50), st.integers(0, 50), st.integers(1, 100), st.data())
+def test_whatever_the_bounds_a_plan_stays_within_them(
+    min_workers: int, more_workers: int, min_threads: int, more_threads: int, cap: int, data: st.DataObject
+) -> None:
+    bounds = Bounds(min_workers, min_workers + more_workers, min_threads, min_threads + more_threads)
+    assert bounds.ceiling is not None
+    low, start, high = sorted(data.draw(st.lists(st.integers(bounds.floor, bounds.ceiling), min_size=3, max_size=3)))
+    assume(fits(low, high, bounds))
+    filling = data.draw(st.booleans())
+    plan = plan_workers(threads=start, bounds=bounds, cap=cap, lowest=low, peak=high, filling=filling)
+    assert plan.total_threads == start
+    assert plan.peak_threads == high
+    assert min_workers <= plan.worker_count <= min_workers + more_workers
+    assert all(min_threads <= each <= min_threads + more_threads for each in plan.threads)
+    if not filling:
+        peak_each = allocate(high, plan.worker_count)
+        assert max(peak_each) <= min_threads + more_threads
+
+
+@pytest.mark.parametrize(
+    ("fewest", "most", "possible"), [(4, 8, True), (8, 16, True), (4, 9, False), (3, 3, False), (9, 9, False)]
+)
+def test_threads_fit_when_the_same_workers_can_carry_the_fewest_and_the_most(
+    fewest: int, most: int, possible: bool
+) -> None:
+    bounds = Bounds(1, 2, 4, 8) if fewest != 9 else Bounds(1, 2, 5, 8)
+    assert fits(fewest, most, bounds) is possible
+
+
+def test_a_plan_has_workers_for_the_most_threads_that_are_to_come() -> None:
+    plan = plan_workers(threads=10, bounds=Bounds(), cap=40, lowest=5, peak=100)
+    assert (plan.threads, plan.total_threads, plan.peak_threads) == ((4, 3, 3), 10, 100)
+    assert plan_workers(threads=10, bounds=Bounds(), cap=40, lowest=2, peak=100).threads == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("threads", "bounds", "expected"),
+    [
+        (5, Bounds(), (5,)),
+        (40, Bounds(), (40,)),
+        (45, Bounds(), (40, 5)),
+        (45, Bounds(min_workers=3), (40, 4, 1)),
+        (45, Bounds(max_workers=1), (45,)),
+        (45, Bounds(min_workers=2, min_threads=20), (25, 20)),
+    ],
+)
+def test_a_search_fills_a_worker_before_it_adds_one(threads: int, bounds: Bounds, expected: tuple[int, ...]) -> None:
+    plan = plan_workers(threads=threads, bounds=bounds, cap=40, filling=True)
+    assert sum(plan.threads) == threads
+    assert plan.threads == expected

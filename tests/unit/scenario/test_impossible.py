@@ -39,8 +39,8 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         rate(expected_latency_ms=40),
         bounded(),
         (
-            "load.target_qps: target_qps 5000 cannot be reached with at most 2 workers x 10 threads at the expected 40 ms "
-            "(raise max_workers to 20 or max_threads to 100, or lower target_qps to 500)"
+            "load.target_qps: target_qps 5000 cannot be reached with at most 2 workers x 10 threads at the expected "
+            "40 ms (raise max_workers to 20 or max_threads to 100, or lower target_qps to 500)"
         ),
     ),
     "a rate beyond fixed threads": (
@@ -189,6 +189,22 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         (
             "load.stages.0.threads: 25 threads do not fit into at most 2 workers x 10 threads: 20 "
             "(raise max_workers to 3 or max_threads to 13, or lower threads to 20)"
+        ),
+    ),
+    "stages too far apart": (
+        concurrency(threads=4, stages=[{"at": 5, "threads": 20}]),
+        bounded(max_workers=5, min_threads=4, max_threads=5),
+        (
+            "load.stages: no number of workers carries 4 to 20 threads with at least 4 and at most 5 each "
+            "(lower min_threads or raise max_threads)"
+        ),
+    ),
+    "threads between what workers can have": (
+        concurrency(threads=11),
+        bounded(max_workers=5, min_threads=4, max_threads=5),
+        (
+            "load.threads: no number of workers carries 11 threads with at least 4 and at most 5 each "
+            "(lower min_threads or raise max_threads)"
         ),
     ),
     "a stage of the wrong kind": (

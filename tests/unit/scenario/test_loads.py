@@ -76,6 +76,8 @@ def test_bounds_are_what_was_written_down_and_fixed_numbers_leave_no_room() -> N
     assert (bounded.bounds.floor, bounded.bounds.ceiling) == (6, 200)
     assert FixedScaling(min_workers=2, min_threads=4).bounds == Bounds(2, 2, 4, 4)
     assert AutoScaling().bounds == Bounds()
+    assert AutoScaling(per_worker_cap=7).bounds == Bounds(max_threads=7)
+    assert BoundedScaling(max_threads=9, per_worker_cap=7).bounds.max_threads == 7
 
 
 def test_connections_are_understood_wherever_threads_are() -> None:
