@@ -7,11 +7,13 @@ store's clock; nothing in it refers to a wall clock.
 import signal
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from upperbound.domain.guardrails import GuardrailLimits, GuardrailState, Reading
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus
+from upperbound.domain.watching import silence_s
 from upperbound.domain.worker_state import WorkerExit, WorkerHealth, WorkerStatus, worker_health
 
 _SAID_BY_EXIT: Final = {
@@ -91,6 +93,8 @@ class WorkerView:
     """Operations it has reported, failed ones included."""
     joined_late: bool = False
     """Whether it was added to the run while that went on."""
+    watched_for_s: float = inf
+    """How long this controller has seen heartbeats without a break; see :mod:`upperbound.domain.watching`."""
     was_ended: bool = False
     """Whether this controller has ended its process because it had gone silent."""
 
@@ -101,8 +105,10 @@ class WorkerView:
 
     @property
     def is_dead(self) -> bool:
-        """Whether its heartbeat is too old for it to be alive."""
-        return self.heartbeat_age_s is not None and worker_health(self.heartbeat_age_s) is WorkerHealth.DEAD
+        """Whether it has been silent for too long to be alive, while it could have been heard."""
+        if self.heartbeat_age_s is None:
+            return False
+        return worker_health(silence_s(self.heartbeat_age_s, self.watched_for_s)) is WorkerHealth.DEAD
 
     @property
     def has_ended(self) -> bool:

@@ -28,6 +28,7 @@ from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.resize import group_of, next_worker
 from upperbound.domain.run_state import RunStatus, next_status
 from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
+from upperbound.domain.watching import Watch, look
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
@@ -92,6 +93,8 @@ class RunLoop:
         """The status and phase that the log has last told of."""
         self._meter = RateMeter()
         self._rollup: Rollup | None = None
+        self._watch: Watch | None = None
+        """Since when we have seen the heartbeats without a break."""
         self._hurried = False
 
     def force(self) -> None:
@@ -148,6 +151,7 @@ class RunLoop:
         self._exit_codes = self._crew.exit_codes()
         heartbeats = {row.worker_id: row for row in self._store.heartbeats.list(self._run_id)}
         run = self._store.runs.get(self._run_id)
+        self._watch = look(self._watch, self._clock.monotonic_ns() / 1e9)
         self._note(run)
         view = self._view(run, heartbeats)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
@@ -217,6 +221,7 @@ class RunLoop:
             worker_id=worker_id,
             status=heartbeat.status if heartbeat else None,
             heartbeat_age_s=heartbeat.age_s if heartbeat else None,
+            watched_for_s=self._watch.lasted_s if self._watch else 0.0,
             exit_code=exit_code,
             last_error=said or None,
             detail=heartbeat.detail if heartbeat else None,
@@ -287,8 +292,10 @@ class RunLoop:
     def _launch(self, worker_id: str, phase: Phase) -> None:
         """Start a worker that was added to the run; whoever reads its heartbeat knows that it was started."""
         beat = Heartbeat(self._run_id, worker_id, group_of(worker_id), WorkerStatus.STARTING, phase)
-        # Before the process: should we end between the two there is none, and never are there two.
-        self._store.heartbeats.upsert(beat)
+        # Before the process: should we end between the two there is none, and never are there two, not even when we
+        # were held up for longer than our lease.
+        if not self._store.heartbeats.claim(beat):
+            return
         try:
             self._crew.start(worker_id, group_of(worker_id))
         except WorkerFailed as error:

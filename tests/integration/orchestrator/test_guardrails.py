@@ -68,6 +68,7 @@ class Rehearsal:
         scenario: dict[str, Any],
     ) -> None:
         self.store, self._moment, self._home, self._launched = store, moment, home, launched
+        self._clock = ManualClock()
         self.worker_ids = [f"worker-{number}" for number in range(workers)]
         whole = {
             "name": "rehearsal",
@@ -98,12 +99,12 @@ class Rehearsal:
         """Let a controller that knows nothing but the tables go on."""
         self.loop = RunLoop(
             self.store,
-            ManualClock(),
+            self._clock,
             run_id=RUN,
             owner="controller",
             config=self.config,
             run_folder=self._home,
-            crew=Crew(ManualClock(), {}, launch=self._launch, end_sessions=lambda: 0),
+            crew=Crew(self._clock, {}, launch=self._launch, end_sessions=lambda: 0),
         )
 
     def _launch(self, worker_id: str, group_id: int) -> WorkerHandle:
@@ -111,9 +112,14 @@ class Rehearsal:
         self._launched.append(worker_id)
         return SilentWorker(worker_id, group_id)
 
+    def pass_time(self, seconds: float) -> None:
+        """Move the store's clock and the controller's."""
+        self._moment[0] += timedelta(seconds=seconds)
+        self._clock.advance(seconds)
+
     def second(self, *cpu_pct: float, status: WorkerStatus = WorkerStatus.RUNNING) -> RunRow:
         """Let a second pass in which every worker reports, tick twice, and return the row."""
-        self._moment[0] += timedelta(seconds=1)
+        self.pass_time(1)
         for group_id, (worker_id, cpu) in enumerate(zip(self.worker_ids, cpu_pct, strict=True)):
             self.store.heartbeats.upsert(
                 Heartbeat(RUN, worker_id, group_id, status, Phase.MEASUREMENT, cpu_pct=cpu, memory_pct=30.0, queries=1)
