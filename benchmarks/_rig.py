@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,22 @@ class Bench:
         self, *, workers: int, threads: int, seconds: int, operations: Sequence[dict[str, Any]] = ()
     ) -> ProductRun:
         """Run the product as ``upperbound run`` does, by default on pgbench's mix."""
-        scenario = load_scenario(self.scenario(workers, threads, seconds, operations or mix())).scenario
+        return self.run_load(closed_loop(seconds), operations or mix(), workers=workers, threads=threads)
+
+    def run_load(
+        self,
+        load: Mapping[str, object],
+        operations: Sequence[dict[str, Any]],
+        *,
+        workers: int = 1,
+        threads: int,
+        on_measurement: Callable[[], None] = lambda: None,
+    ) -> ProductRun:
+        """Run the product with any load on a fixed number of threads; says when the measurement has begun."""
+        scenario = load_scenario(self.scenario(load, workers, threads, operations)).scenario
         with open_store(f"sqlite:///{self.home}/upperbound.db") as store, contextlib.ExitStack() as stack:
             orchestrator = Orchestrator(store, LocalLauncher(), SystemClock(), self.home)
-            meter = stack.enter_context(_CpuMeter().running())
+            meter = stack.enter_context(_CpuMeter(on_measurement).running())
             run_id = orchestrator.create_run(RunRequest(scenario, self.url, self.server.password))
             orchestrator.start_run(run_id)
             row = orchestrator.drive(run_id, meter.on_tick)
@@ -121,7 +133,9 @@ class Bench:
             speed=Speed(qps, meter.cpu_share / qps * 1e6 if qps else 0.0),
         )
 
-    def scenario(self, workers: int, threads: int, seconds: int, operations: Sequence[dict[str, Any]]) -> Path:
+    def scenario(
+        self, load: Mapping[str, object], workers: int, threads: int, operations: Sequence[dict[str, Any]]
+    ) -> Path:
         """Write a scenario file and return its path."""
         path = self.home / "scenario.yaml"
         path.write_text(
@@ -129,8 +143,14 @@ class Bench:
                 {
                     "name": "benchmark",
                     "target": {"kind": "postgres", "url": "postgresql://postgres@127.0.0.1/postgres"},
-                    "load": {"mode": "CONCURRENCY", "warmup_seconds": 1, "duration_seconds": seconds},
-                    "scaling": {"mode": "FIXED", "min_workers": workers, "min_threads": threads},
+                    "load": load,
+                    # A rate that is missed is what some benchmarks are about: no run ends for it.
+                    "scaling": {
+                        "mode": "FIXED",
+                        "min_workers": workers,
+                        "min_threads": threads,
+                        "bounds_patience_intervals": 3_600,
+                    },
                     "workload": {"seed": 1, "operations": list(operations)},
                 }
             )
@@ -154,6 +174,11 @@ def bench() -> Iterator[Bench]:
         print(f"{facts['cpu']}; {facts['driver']}; {facts['target_version']}; {psutil.getloadavg()[0]:.1f} load before")
         made.make_tables()
         yield made
+
+
+def closed_loop(seconds: int) -> dict[str, object]:
+    """Return the load block of a number of threads that are kept busy."""
+    return {"mode": "CONCURRENCY", "warmup_seconds": 1, "duration_seconds": seconds}
 
 
 def mix() -> list[dict[str, Any]]:
@@ -181,7 +206,8 @@ def print_ratio(name: str, ours: Sequence[float], theirs: Sequence[float], *, ba
 class _CpuMeter:
     """Measures the processor time of worker processes while the load is measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_measurement: Callable[[], None]) -> None:
+        self._on_measurement = on_measurement
         self._measuring = False
         self._workers = 0
         self._spent: list[tuple[float, float]] = []
@@ -190,6 +216,8 @@ class _CpuMeter:
     def on_tick(self, run: RunRow) -> None:
         """Watch the run's phase."""
         self._measuring = run.phase == "MEASUREMENT" and run.status == "RUNNING"
+        if self._measuring:
+            self._on_measurement()
 
     @property
     def cpu_share(self) -> float:

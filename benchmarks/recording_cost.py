@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from _rig import Bench, Speed, bench, mix, pairs, print_ratio
+from _rig import Bench, Speed, bench, closed_loop, mix, pairs, print_ratio
 from upperbound.clock import SystemClock
 from upperbound.domain.phases import Phase
 from upperbound.loadgen.errors_table import ErrorTable
@@ -55,7 +55,7 @@ def _side(made: Bench, connections: int, seconds: int, *, log: bool) -> Speed:
     """Run one side in a process of its own."""
     with tempfile.TemporaryDirectory(dir=made.home) as folder:
         config = RunConfig(
-            scenario=load_scenario(made.scenario(1, connections, seconds, mix())).scenario,
+            scenario=load_scenario(made.scenario(closed_loop(seconds), 1, connections, mix())).scenario,
             threads=(connections,),
             seed=1,
             target_url=made.url,

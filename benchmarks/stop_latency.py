@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from _rig import Bench, bench, mix
+from _rig import Bench, bench, closed_loop, mix
 from upperbound.clock import SystemClock
 from upperbound.domain.phases import Phase
 from upperbound.launchers.local import LocalLauncher
@@ -47,7 +47,7 @@ def main() -> int:
 def _stop_once(made: Bench, store: Store, after_s: float) -> float:
     """Ask a run to stop ``after_s`` into its measurement; return how much later its last query started, in seconds."""
     clock = SystemClock()
-    scenario = load_scenario(made.scenario(2, 4, 30, mix()), ["load.warmup_seconds=0"]).scenario
+    scenario = load_scenario(made.scenario(closed_loop(30), 2, 4, mix()), ["load.warmup_seconds=0"]).scenario
     orchestrator = Orchestrator(store, LocalLauncher(), clock, made.home)
     run_id = orchestrator.create_run(RunRequest(scenario, made.url, made.server.password))
     asked_us: list[float] = []
