@@ -59,13 +59,6 @@ def pace(
     return Window(state.settled_s, ends_s, missing)
 
 
-def due_in_s(plan: FindMaxPlan, state: FindMaxState, now_s: float) -> float:
-    """Return how long nothing can change for, at least, in seconds."""
-    if state.settled_s is None:
-        return 0.0
-    return max(0.0, state.settled_s + plan.step_duration_s - plan.settle_s - now_s)
-
-
 def _settle(
     plan: FindMaxPlan, state: FindMaxState, workers: Sequence[WorkerSeen], now_s: float, began_s: float
 ) -> FindMaxState | None:

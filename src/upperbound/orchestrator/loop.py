@@ -32,6 +32,7 @@ from upperbound.domain.watching import Watch, look
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
+from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
@@ -80,6 +81,7 @@ class RunLoop:
         self._crew = crew
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
+        self._search = find_max_control(store, run_id, config, self._plan)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None
         self._limits = limits or Limits()
@@ -156,10 +158,18 @@ class RunLoop:
         view = self._view(run, heartbeats)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
             self._roll_up(view, heartbeats)
-        for action in decide(view):
+        for action in self._actions(view, run):
             if not self._apply(action, run):
                 break
         return is_over(view), run
+
+    def _actions(self, view: RunView, run: RunRow) -> list[Action]:
+        """Return what is to be done; a search moves on only in a run that goes on."""
+        actions = decide(view)
+        going_on = run.status is RunStatus.RUNNING and not any(isinstance(action, Stop | Fail) for action in actions)
+        if self._search is not None and going_on and self._search.tick(run):
+            actions.append(Stop(SEARCH_OVER, RunStatus.STOPPING))
+        return actions
 
     def _note(self, run: RunRow) -> None:
         """Log what has changed since the run was last read, whoever changed it."""

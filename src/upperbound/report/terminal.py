@@ -21,8 +21,8 @@ from upperbound.views.run_summary import Latency, RunSummary
 CLIENT_BOUND: Final = "The generator was the bottleneck: these figures describe the generator, not the database."
 NOT_OFFERED: Final = "The rate was not offered, so this result must not be compared with others at this rate:"
 LAGGING: Final = "the lag is above the median latency: the slowest percent waited for the generator's processor as well"
-PLANNED_END: Final = "duration_over"
-"""The completion reason of a run that has carried its whole plan."""
+PLANNED_ENDS: Final = frozenset({"duration_over", "search_over"})
+"""The completion reasons of runs that have carried their whole plan."""
 _STYLES: Final = {RunStatus.COMPLETED: "bold green", RunStatus.CANCELLED: "bold yellow", RunStatus.FAILED: "bold red"}
 _LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 
@@ -123,7 +123,7 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
     if summary.status is RunStatus.CANCELLED:
         reason = summary.cancellation_reason or "stopped by a user"
         lines.append(Text(f"CANCELLED: {reason}. The figures cover what was measured until then.", style="yellow"))
-    if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, PLANNED_END):
+    if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, *PLANNED_ENDS):
         lines.append(Text(f"Less than the plan was carried: {summary.completion_reason}", style="bold yellow"))
     if summary.changes:
         last = summary.changes[-1]

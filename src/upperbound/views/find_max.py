@@ -98,6 +98,14 @@ def find_max_of(run: "RunRow") -> FindMaxView | None:
     )
 
 
+def generator_alone(view: FindMaxView) -> bool:
+    """Say whether a search tells of nothing but its generator: it was the bottleneck before any step passed.
+
+    Steps beyond the best are meant to overload whatever gives in first; they do not spoil the answer.
+    """
+    return view.limiter is Limiter.GENERATOR and view.best_threads is None
+
+
 def _step(record: StepRecord) -> FindMaxStepView:
     figures = record.figures
     return FindMaxStepView(

@@ -17,7 +17,7 @@ from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.arrivals import Arrivals, arrivals_of, target_rate
 from upperbound.views.changes import Change, changes_of
-from upperbound.views.find_max import FindMaxView, find_max_of
+from upperbound.views.find_max import FindMaxView, find_max_of, generator_alone
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.objectives import Slo, check_objectives
 from upperbound.views.view import View
@@ -239,6 +239,7 @@ def build_summary(
     total = _total(parent, list(by_worker.values()))
     latency = latency_ms(total.histogram)
     load = config.scenario.load
+    search = find_max_of(run)
     return RunSummary(
         run_id=run.run_id,
         name=run.name,
@@ -274,12 +275,12 @@ def build_summary(
         generator=Generator(
             busy_pct=total.generator.busy_pct,
             lag_p99_ms=total.generator.lag_p99_ms,
-            client_bound=client_bound(total.generator, latency.p50_ms),
+            client_bound=generator_alone(search) if search else client_bound(total.generator, latency.p50_ms),
         ),
         slo=check_objectives(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
         cost=Cost(reason="no price per hour is known for this target"),
         enrichment=_enrichment(parent),
-        find_max=find_max_of(run),
+        find_max=search,
         guardrails=guardrails_of(run, config.scenario),
         changes=changes_of(run, events),
         query_log=QueryLog(**{name: (parent.query_log or {}).get(name) for name in QueryLog.model_fields}),

@@ -7,7 +7,7 @@ import pytest
 
 from upperbound.domain.allocation import fill
 from upperbound.domain.find_max import FindMaxState, begin
-from upperbound.domain.find_max_pace import REACH_PATIENCE_S, REPORT_PATIENCE_S, Window, WorkerSeen, due_in_s, pace
+from upperbound.domain.find_max_pace import REACH_PATIENCE_S, REPORT_PATIENCE_S, Window, WorkerSeen, pace
 from upperbound.domain.find_max_steps import FindMaxPlan
 
 PLAN = FindMaxPlan(step_duration_s=10.0)
@@ -62,9 +62,7 @@ def test_a_step_is_over_when_every_worker_has_reported_after_its_end() -> None:
     assert pace(PLAN, state, [done, late], 111.0 + REPORT_PATIENCE_S) == Window(103.0, 111.0, 0)
 
 
-def test_nothing_is_due_while_a_step_is_measured() -> None:
-    assert due_in_s(PLAN, BEGUN, 101.0) == 0.0
-    assert due_in_s(PLAN, replace(BEGUN, settled_s=103.0), 105.0) == 6.0
+def test_a_search_that_is_over_has_no_step_to_pace() -> None:
     assert pace(PLAN, replace(BEGUN, current=None), [BUSY], 200.0) is None
 
 

@@ -10,7 +10,7 @@ from tests.unit.views.rows import run_row
 from upperbound.domain.find_max import FindMaxState, give_up
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.find_max import find_max_line, find_max_result
-from upperbound.views.find_max import FindMaxView, find_max_of
+from upperbound.views.find_max import FindMaxView, find_max_of, generator_alone
 
 
 def view_of(state: FindMaxState, **changes: Any) -> FindMaxView:
@@ -62,3 +62,10 @@ def test_a_search_in_which_nothing_passed_has_no_best() -> None:
     assert view.best_threads is None
     assert "best -, -" in words(find_max_result(view))
     assert view.model_dump(mode="json")["steps"][0]["verdict"] == "failed"
+
+
+def test_a_search_is_of_the_generator_alone_when_no_step_passed_before_it_gave_in() -> None:
+    assert generator_alone(view_of(search(lambda _: figures(100.0, client_bound=True))))
+    late = view_of(search(lambda threads: figures(50.0 * threads, client_bound=threads > 25)))
+    assert not generator_alone(late)
+    assert words(find_max_result(late)).count("BOUNDED_MAX between 25 and 26 threads") == 1
