@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.simulation.faults import Break
 from tests.simulation.network import Network
 from tests.simulation.workers import Plans, Worker
-from tests.simulation.world import HostClock, Process, Thread, World
+from tests.simulation.world import HostClock, Process, Thread, Violation, World
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
@@ -17,11 +17,17 @@ from upperbound.orchestrator.adoption import is_held, needs_a_controller
 from upperbound.orchestrator.loop import BRISK, BRISK_TICK_S, STORE_PATIENCE_S, TICK_S, RunLoop
 from upperbound.orchestrator.service import Orchestrator
 from upperbound.store.runs import RunRow
+from upperbound.targets.postgres import ConnInfo
 
 HOME = Path("/nonexistent/upperbound-simulation")
 """No file is written: a simulated worker keeps no query log."""
 QUIET_AFTER_S = 5.0
 """A run that has been in the same state for so long is looked at less often, to save the machine's time."""
+
+
+def _no_target(_info: ConnInfo, _run_id: str) -> int:
+    """There is no target on which a killed worker could leave a session."""
+    return 0
 
 
 @dataclass
@@ -63,6 +69,8 @@ class Launcher:
 
     def launch(self, spec: WorkerSpec, *, environment: Mapping[str, str], log_file: Path) -> Handle:
         world, faults = self.network.world, self.network.faults
+        if any(worker.spec.worker_id == spec.worker_id for worker in self.workers):
+            raise Violation(f"{spec.worker_id} is started although a process was started under this id before")
         if faults.failed_launch and world.rng.random() < 0.5:
             world.fault("failed launch", spec.worker_id, "no process")
             raise WorkerFailed(f"{spec.worker_id} cannot be started")
@@ -103,7 +111,9 @@ class Controller:
         self.process = Process(world, self.name, self.clock)
         self.thread = Thread(self.process)
         self.store = self.network.link(self.thread, crash=self.network.faults.controller_crash, controller=True)
-        self.orchestrator = Orchestrator(self.store, self.launcher, self.clock, HOME)
+        self.orchestrator = Orchestrator(
+            self.store, self.launcher, self.clock, HOME, end_sessions=lambda _conninfo, _run_id: 0
+        )
         self.owner = self.network.watch.owners[self.name] = f"{self.name}:{world.seed}"
         self.orchestrator._owner = self.owner
         self.reachable_s = world.now_s

@@ -23,6 +23,8 @@ class Break(StrEnum):
     """A worker goes on sending for half a second after the stop."""
     STALE_SEQUENCE = "stale-sequence"
     """An event's number is taken and the event inserted without a transaction around them."""
+    NO_CLAIM = "no-claim"
+    """Every controller that would start a worker is told that it may."""
     NO_ADOPTION = "no-adoption"
     """Nobody takes over a run whose controller has died."""
 

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +22,11 @@ from tests.simulation.world import EPOCH, HostClock, Process, Thread, Violation,
 
 import upperbound
 from upperbound.domain.phases import Phase
+from upperbound.domain.resize import worker_name
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.worker_state import WorkerExit
-from upperbound.errors import StoreUnreachable
+from upperbound.errors import ConfigurationError, StoreUnreachable
+from upperbound.orchestrator.scaling import Wanted, change_run
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
@@ -37,6 +40,10 @@ LONG_OUTAGE_S = 45.0
 """A store that is away for longer takes the workers with it."""
 AFTERMATH_S = 15.0
 """How long is waited for delayed writes after the end."""
+CHANGE_TRIES = 5
+"""How often somebody asks for other workers when the store cannot be reached."""
+MOST_WORKERS = 5
+"""A run may have this many in its course."""
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
@@ -111,6 +118,7 @@ class Simulation:
         self.slots[0].begin(0.1)
         self.slots[1].begin(self.rng.choice([0.1, self.rng.uniform(0.0, 10.0)]))
         self._plan_user()
+        self._plan_changes()
         if self.faults.kill_at_s is not None:
             self.world.schedule(self.faults.kill_at_s, self._kill_somebody)
         limit_s = self.faults.until_s + ENDS_WITHIN_S
@@ -129,14 +137,19 @@ class Simulation:
         rng = self.rng
         threads = [4] * rng.choice([1, 2, 2, 3])
         config = RunConfig(
-            scenario=_scenario(rng.choice([0, 1, 2]), rng.choice([2, 4, 6]), rng.choice(["fail", "fail", "continue"])),
+            scenario=_scenario(
+                rng.choice([0, 1, 2]), rng.choice([2, 4, 6, 10]), rng.choice(["fail", "fail", "continue"])
+            ),
             threads=tuple(threads),
+            worker_capacity=MOST_WORKERS,
             seed=1,
             target_url="postgresql://127.0.0.1/simulated",
             table="t",
             upperbound_version=upperbound.__version__,
         )
-        self.network.store.runs.create(NewRun(self.run_id, "simulated", config.model_dump(mode="json"), len(threads)))
+        targets = {worker_name(group_id): number for group_id, number in enumerate(threads)}
+        document = config.model_dump(mode="json")
+        self.network.store.runs.create(NewRun(self.run_id, "simulated", document, len(threads), targets))
 
     def _make_clock(self) -> HostClock:
         rng, skew = self.rng, self.faults.skew
@@ -168,6 +181,32 @@ class Simulation:
         self.world.say("user", f"has asked for the stop, the run is {status}")
         if self.rng.random() < 0.3:
             thread.after(self.rng.uniform(0.0, 5.0), self._force)
+
+    def _plan_changes(self) -> None:
+        """Let workers join and leave in the middle of the run, or before it or after its end."""
+        if self.rng.random() < 0.4:
+            thread = Thread(Process(self.world, "scaler", self._make_clock()))
+            store = self.network.link(thread, crash=0.0)
+            for _ in range(self.rng.choice([1, 1, 2, 3])):
+                wanted = Wanted(
+                    threads=self.rng.choice([None, None, self.rng.randrange(1, 40)]),
+                    workers=self.rng.randrange(1, MOST_WORKERS + 1),
+                    ramp_s=self.rng.choice([0.0, 2.0]),
+                )
+                thread.after(self.rng.uniform(0.5, 10.0), partial(self._change, thread, store, wanted, CHANGE_TRIES))
+
+    def _change(self, thread: Thread, store: Store, wanted: Wanted, tries: int) -> None:
+        try:
+            change = change_run(store, self.run_id, wanted, initiated_by="scaler")
+        except ConfigurationError as error:
+            self.world.say("scaler", str(error))
+        except StoreUnreachable:
+            if tries > 1:
+                thread.after(1.0, lambda: self._change(thread, store, wanted, tries - 1))
+        else:
+            self.world.say("scaler", f"has asked for {wanted.workers} workers: {dict(change.targets)}")
+            self.world.injected["worker joins"] += len(change.joined)
+            self.world.injected["worker leaves"] += len(change.retired)
 
     def _force(self) -> None:
         self.world.say("user", "forces the end")

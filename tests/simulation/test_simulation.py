@@ -25,6 +25,7 @@ FOUND_BY = {
     Break.DOUBLE_COUNT: "the result counts",
     Break.LATE_QUERY: "queries after the stop",
     Break.STALE_SEQUENCE: "sequence numbers are",
+    Break.NO_CLAIM: "was started under this id before",
     Break.NO_ADOPTION: "not ended after",
 }
 """Which invariant each deliberate fault breaks."""
@@ -62,7 +63,7 @@ def test_a_deliberate_fault_is_found_and_can_be_replayed(ground: Ground, broken:
 
 def test_a_seed_that_fails_is_printed_with_its_replay_command() -> None:
     command = [sys.executable, "-m", "tests.simulation", "--seeds", "60", "--jobs", "2", "--break", "no-lease"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert ended.returncode == 1, ended.stderr
     seed = ended.stdout.partition("seed ")[2].split(" ", 1)[0]
     assert f"replay: {replay_command(int(seed), Break.NO_LEASE)}" in ended.stdout

@@ -21,6 +21,10 @@ select r.status, r.phase, r.start_time, r.end_time, r.lease_owner, r.lease_expir
        t.status, t.phase, t.operations, r.completion_reason, r.cancellation_reason
 from run_status r join test_results t on t.test_id = r.run_id where r.run_id = ?
 """
+_EVENTS = """
+select sequence_id, event_type, json_extract(event_data, '$.worker_id')
+from run_control_events where run_id = ? order by sequence_id
+"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Watch:
     reported_when_read: dict[str, int] = field(default_factory=dict)
     """By controller thread: what all workers had reported when it read their results."""
     worker_status: dict[str, WorkerStatus] = field(default_factory=dict)
-    stop_sequences: list[int] = field(default_factory=list)
+    stops: list[tuple[int, str | None]] = field(default_factory=list)
+    """Sequence number of each STOP, and the worker it is for; None for all."""
     checks: int = 0
     unfenced: int = 0
     """Writes by a controller that had been held up for longer than its lease."""
@@ -150,15 +155,12 @@ class Watch:
         raise Violation(f"{thread.name} does {what} although the lease is {row.lease_owner}'s")
 
     def _events(self) -> None:
-        found = self.connection.execute(
-            "select sequence_id, event_type from run_control_events where run_id = ? order by sequence_id",
-            (self.run_id,),
-        ).fetchall()
-        sequences = [sequence for sequence, _type in found]
+        found = self.connection.execute(_EVENTS, (self.run_id,)).fetchall()
+        sequences = [sequence for sequence, _type, _worker_id in found]
         row = self.row()
         if sequences != list(range(1, row.next_sequence)):
             raise Violation(f"sequence numbers are {sequences}, and the next one is {row.next_sequence}")
-        self.stop_sequences = [sequence for sequence, event_type in found if event_type == "STOP"]
+        self.stops = [(sequence, worker_id) for sequence, event_type, worker_id in found if event_type == "STOP"]
 
     def _heartbeats(self) -> None:
         for worker_id, value in self.connection.execute(

@@ -272,7 +272,7 @@ class Worker:
 
     def _check(self, control: SteppedControl) -> None:
         """No query after the stop was applied, and every STOP that was seen is applied."""
-        stops = self.network.watch.stop_sequences
+        stops = [sequence for sequence, whom in self.network.watch.stops if whom in {None, self.spec.worker_id}]
         if any(sequence <= control.sequence_seen for sequence in stops) and not control.is_stopping:
             raise Violation(f"{self.process.name} has seen {EventType.STOP} and goes on")
         if self.load is None or not control.is_stopping:
