@@ -250,7 +250,7 @@ class RunLoop:
         rates = self._meter.rates(self._store.snapshots.newest(self._run_id))
         rollup = roll_up(view.workers, heartbeats, rates)
         if rollup != self._rollup:
-            self._store.runs.update_rollup(self._run_id, rollup)
+            self._store.runs.update_rollup(self._run_id, rollup, holder=self._owner)
             self._rollup = rollup
 
     # Writing ----------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ class RunLoop:
             case MarkRunning(missing=missing):
                 return self._mark_running(missing)
             case SetPhase(phase=phase):
-                store.runs.set_phase(run_id, phase)
+                store.runs.set_phase(run_id, phase, holder=self._owner)
                 if phase is Phase.MEASUREMENT:
                     store.events.append(run_id, EventType.SET_PHASE, {"phase": phase.value})
             case Stop(reason=reason) | Fail(reason=reason):
@@ -293,7 +293,7 @@ class RunLoop:
     def _mark_running(self, missing: tuple[str, ...]) -> bool:
         """Start the run's clock and tell the workers, unless the run is STARTING no more."""
         start = NewEvent(EventType.START, {"missing": list(missing)} if missing else {})
-        if not self._store.runs.mark_running(self._run_id, self._plan.warmup_s, start):
+        if not self._store.runs.mark_running(self._run_id, self._plan.warmup_s, start, holder=self._owner):
             return False
         if missing:
             log.warning("run %s starts without %s", self._run_id, " | ".join(missing))
@@ -323,9 +323,9 @@ class RunLoop:
             case Dismiss(worker_id=worker_id, reason=reason):
                 log.warning("run %s goes on without a worker that was added: %s", run_id, reason)
                 self._crew.end(worker_id)
-                store.runs.set_targets(run_id, {worker_id: 0})
+                store.runs.set_targets(run_id, {worker_id: 0}, holder=self._owner)
             case KeepGuardrails(state=state, targets=targets):
-                store.runs.set_guardrails(run_id, state.to_json(), targets)
+                store.runs.set_guardrails(run_id, state.to_json(), targets, holder=self._owner)
             case WarnWorker(worker_id=worker_id, reason=reason):
                 log.warning("%s is over a guardrail: %s", worker_id, reason)
                 data = {"worker_id": worker_id, "reason": reason}
@@ -358,6 +358,7 @@ class RunLoop:
             completion_reason=completion_reason,
             cancellation_reason=cancellation_reason,
             event=event,
+            holder=self._owner,
         )
 
     def _kill(self, signal: KillSignal) -> None:

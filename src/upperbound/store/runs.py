@@ -202,12 +202,14 @@ class RunRepository:
         completion_reason: str | None = None,
         cancellation_reason: str | None = None,
         event: NewEvent | None = None,
+        holder: str | None = None,
     ) -> bool:
         """Change the status if it still is ``expected``, and say whether it was changed.
 
         ``event`` is appended in the same transaction: nobody sees the one without the other. A terminal status sets
         END_TIME, once. None leaves phase and reasons as they are. RUNNING is reached by :meth:`mark_running`, which
-        also sets the run's clock: asking for it here raises :class:`ValueError`. Raises :class:`RunNotFound`. When the
+        also sets the run's clock: asking for it here raises :class:`ValueError`. A ``holder`` changes nothing when the
+        lease is another's by now; this holds wherever there is one. Raises :class:`RunNotFound`. When the
         answer is lost with the connection, a second call says False although the first one succeeded: read the run to
         tell.
         """
@@ -218,9 +220,11 @@ class RunRepository:
             changes["end_time"] = sa.func.coalesce(run_status.c.end_time, self._now)
         optional = {"phase": phase, "completion_reason": completion_reason, "cancellation_reason": cancellation_reason}
         changes |= {name: value for name, value in optional.items() if value is not None}
-        return self._change(run_id, changes, run_status.c.status == expected, event=event)
+        return self._change(run_id, changes, run_status.c.status == expected, event=event, holder=holder)
 
-    def mark_running(self, run_id: str, warmup_s: float, event: NewEvent | None = None) -> bool:
+    def mark_running(
+        self, run_id: str, warmup_s: float, event: NewEvent | None = None, *, holder: str | None = None
+    ) -> bool:
         """Change STARTING to RUNNING, set START_TIME if it is not set, and plan the warmup from it.
 
         ``event`` is appended in the same transaction.
@@ -239,33 +243,33 @@ class RunRepository:
             "warmup_start_time": start,
             "warmup_end_time": plus_seconds(start, sa.bindparam("warmup", float(warmup_s), sa.Double())),
         }
-        return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING, event=event)
+        return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING, event=event, holder=holder)
 
-    def set_phase(self, run_id: str, phase: Phase) -> None:
+    def set_phase(self, run_id: str, phase: Phase, *, holder: str | None = None) -> None:
         """Move on to a phase; a run that is there or beyond stays as it is. Raises :class:`RunNotFound`.
 
         A controller that was held up may write when another has long brought the run further.
         """
         phases = list(Phase)
-        self._change(run_id, {"phase": phase}, run_status.c.phase.in_(phases[: phases.index(phase)]))
+        earlier = run_status.c.phase.in_(phases[: phases.index(phase)])
+        self._change(run_id, {"phase": phase}, earlier, holder=holder)
 
-    def update_rollup(self, run_id: str, rollup: Rollup) -> None:
+    def update_rollup(self, run_id: str, rollup: Rollup, *, holder: str | None = None) -> None:
         """Write what all workers have done together. Raises :class:`RunNotFound`."""
-        changes = {**vars(rollup), "updated_at": self._now}
-        statement = sa.update(run_status).where(run_status.c.run_id == run_id).values(changes)
-        if not self._database.write(statement):
-            raise _not_found(run_id)
+        self._change(run_id, vars(rollup), sa.true(), mirror=False, holder=holder)
 
-    def set_targets(self, run_id: str, targets: Mapping[str, int]) -> None:
+    def set_targets(self, run_id: str, targets: Mapping[str, int], *, holder: str | None = None) -> None:
         """Set the threads of some workers, by worker id, and leave those of the others. Raises :class:`RunNotFound`."""
-        self._set_targets(run_id, targets, {})
+        self._set_targets(run_id, targets, {}, holder=holder)
 
-    def set_guardrails(self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int]) -> None:
+    def set_guardrails(
+        self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int], *, holder: str | None = None
+    ) -> None:
         """Write what the guardrails remember together with the targets they have changed, or neither.
 
         Raises :class:`RunNotFound`.
         """
-        self._set_targets(run_id, targets, {"guardrail_state": dict(state)})
+        self._set_targets(run_id, targets, {"guardrail_state": dict(state)}, holder=holder)
 
     def resize(
         self, run_id: str, *, expected: Mapping[str, int], targets: Mapping[str, int], events: Sequence[NewEvent]
@@ -278,13 +282,19 @@ class RunRepository:
         return self._set_targets(run_id, targets, {}, expected=expected, events=events)
 
     def set_find_max(
-        self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int], events: Sequence[NewEvent] = ()
+        self,
+        run_id: str,
+        state: Mapping[str, Any],
+        targets: Mapping[str, int],
+        events: Sequence[NewEvent] = (),
+        *,
+        holder: str | None = None,
     ) -> None:
         """Write how far the search for the highest load is, with the targets of its next step and what tells of them.
 
         All of it or nothing. Raises :class:`RunNotFound`.
         """
-        self._set_targets(run_id, targets, {"find_max_state": dict(state)}, events=events)
+        self._set_targets(run_id, targets, {"find_max_state": dict(state)}, events=events, holder=holder)
 
     def _set_targets(
         self,
@@ -294,13 +304,16 @@ class RunRepository:
         *,
         expected: Mapping[str, int] | None = None,
         events: Sequence[NewEvent] = (),
+        holder: str | None = None,
     ) -> bool:
         runs = run_status.c
         with self._database.transaction() as connection:
-            columns = (runs.status, runs.worker_targets, runs.total_workers_expected)
+            columns = (runs.status, runs.worker_targets, runs.total_workers_expected, runs.lease_owner)
             row = connection.execute(sa.select(*columns).where(runs.run_id == run_id).with_for_update()).first()
             if row is None:
                 raise _not_found(run_id)
+            if holder is not None and row.lease_owner != holder:
+                return False
             before = row.worker_targets or {}
             if expected is not None and (row.status != RunStatus.RUNNING or before != expected):
                 return False
@@ -349,9 +362,13 @@ class RunRepository:
         *,
         mirror: bool = True,
         event: NewEvent | None = None,
+        holder: str | None = None,
     ) -> bool:
         """Change the run's row where ``condition`` holds, with the event that goes with it, and say whether it did."""
         statement = sa.update(run_status).where(run_status.c.run_id == run_id, condition)
+        if holder is not None:
+            # A controller that was held up in the middle of its tick finds out here, and not a second later.
+            statement = statement.where(run_status.c.lease_owner == holder)
         with self._database.transaction() as connection:
             changed = connection.execute(statement.values({**changes, "updated_at": self._now})).rowcount == 1
             if changed and mirror:

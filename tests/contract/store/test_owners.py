@@ -3,8 +3,12 @@
 import threading
 from collections.abc import Callable
 
+from upperbound.domain.events import EventType
+from upperbound.domain.phases import Phase
+from upperbound.domain.run_state import RunStatus
 from upperbound.store.engine import Store
-from upperbound.store.runs import NewRun
+from upperbound.store.events import NewEvent
+from upperbound.store.runs import NewRun, Rollup
 
 ROUNDS = 50
 
@@ -32,3 +36,30 @@ def test_two_controllers_that_reach_for_a_run_at_once_never_both_own_it(
         loser = "other" if won == ["one"] else "one"
         assert not store.runs.extend_lease("run-1", loser, 60)
         assert store.runs.release_lease("run-1", won[0])
+
+
+def test_a_controller_that_was_held_up_until_another_has_taken_over_changes_nothing(
+    store: Store, new_run: Callable[..., NewRun]
+) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 4}))
+    assert store.runs.acquire_lease("run-1", "slow", 60)
+    assert store.runs.transition("run-1", expected=RunStatus.PREPARED, to=RunStatus.STARTING, holder="slow")
+    assert store.runs.release_lease("run-1", "slow")
+    assert store.runs.acquire_lease("run-1", "next", 60)
+    before = store.runs.get("run-1")
+
+    stop = NewEvent(EventType.STOP, {})
+    starting, failed = RunStatus.STARTING, RunStatus.FAILED
+    assert not store.runs.transition("run-1", expected=starting, to=failed, event=stop, holder="slow")
+    assert not store.runs.mark_running("run-1", 0, stop, holder="slow")
+    store.runs.set_phase("run-1", Phase.COOLDOWN, holder="slow")
+    store.runs.set_targets("run-1", {"worker-0": 0}, holder="slow")
+    store.runs.set_guardrails("run-1", {"state": "critical"}, {"worker-0": 1}, holder="slow")
+    store.runs.set_find_max("run-1", {}, {"worker-0": 1}, [stop], holder="slow")
+    store.runs.update_rollup("run-1", Rollup(1, 1, 1, 1, 1, 1.0), holder="slow")
+
+    after = store.runs.get("run-1")
+    assert store.events.after("run-1") == []
+    for name in ("status", "phase", "worker_targets", "guardrail_state", "find_max_state", "total_ops", "updated_at"):
+        assert getattr(after, name) == getattr(before, name), name
+    assert store.runs.mark_running("run-1", 0, holder="next")
