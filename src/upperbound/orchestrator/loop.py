@@ -36,6 +36,7 @@ from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
+from upperbound.orchestrator.stages import stage_control
 from upperbound.orchestrator.stopping import stop_event
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
@@ -82,6 +83,7 @@ class RunLoop:
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._search = find_max_control(store, run_id, config, self._plan)
+        self._stages = stage_control(store, run_id, config, self._plan)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None
         self._limits = limits or Limits()
@@ -164,11 +166,13 @@ class RunLoop:
         return is_over(view), run
 
     def _actions(self, view: RunView, run: RunRow) -> list[Action]:
-        """Return what is to be done; a search moves on only in a run that goes on."""
+        """Return what is to be done; a search and stages move on only in a run that goes on."""
         actions = decide(view)
         going_on = run.status is RunStatus.RUNNING and not any(isinstance(action, Stop | Fail) for action in actions)
         if self._search is not None and going_on and self._search.tick(run):
             actions.append(Stop(SEARCH_OVER, RunStatus.STOPPING))
+        if self._stages is not None and going_on:
+            self._stages.tick(run)
         return actions
 
     def _note(self, run: RunRow) -> None:
@@ -405,7 +409,8 @@ class RunLoop:
         """Wait for the next tick: its time, the end of a process, the plan's next phase, or someone in a hurry."""
         alive = len(self._crew.alive())
         if run.status is RunStatus.RUNNING and run.elapsed_s is not None:
-            ahead = [edge - run.elapsed_s for edge in (self._plan.warmup_s, self._plan.total_s)]
+            edges = (self._plan.warmup_s, self._plan.total_s, *(self._stages.begins_s if self._stages else ()))
+            ahead = [edge - run.elapsed_s for edge in edges]
             seconds = min([seconds, *(edge + LOOK_S for edge in ahead if edge > 0)])
         deadline = self._clock.monotonic_ns() + int(seconds * 1e9)
         while self._clock.monotonic_ns() < deadline and not self._hurried and len(self._crew.alive()) == alive:

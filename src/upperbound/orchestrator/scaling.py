@@ -63,7 +63,7 @@ def change_run(store: Store, run_id: str, wanted: Wanted, *, initiated_by: str) 
         _require_running(run, wanted)
         config = RunConfig.model_validate(run.scenario_config)
         changed = resize(
-            run.worker_targets, _carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
+            run.worker_targets, carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
         )
         if not isinstance(changed, Resize):
             raise ConfigurationError(f"run {run_id} cannot be changed so", problems=changed)
@@ -91,7 +91,7 @@ def _require_running(run: RunRow, wanted: Wanted) -> None:
         )
 
 
-def _carrying(store: Store, run: RunRow) -> dict[str, int]:
+def carrying(store: Store, run: RunRow) -> dict[str, int]:
     """Return the targets of the workers that have not left the run, by whatever way."""
     beats = {row.worker_id: row for row in store.heartbeats.list(run.run_id)}
     return {

@@ -84,7 +84,7 @@ class Orchestrator:
         plan = plan_on_host(scenario, facts)
         warnings = start_warnings(self._store, self._clock, home=self._home, scenario=scenario, plan=plan, facts=facts)
         conninfo = ConnInfo(url=request.target_url, password=request.password, application_name="upperbound:preflight")
-        report = preflight(conninfo, scenario, plan.total_threads, clock=self._clock)
+        report = preflight(conninfo, scenario, plan.peak_threads, clock=self._clock)
         seed = scenario.workload.seed
         config = RunConfig(
             scenario=scenario,

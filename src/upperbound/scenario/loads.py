@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from upperbound.domain.stages import Change
 from upperbound.scenario.aliases import rename_connections
 from upperbound.scenario.fields import Bound, Milliseconds, Number, Percent, ScenarioModel, Threads, Whole
 from upperbound.scenario.kinds import Arrivals, LoadMode
@@ -37,6 +38,15 @@ class Stage(ScenarioModel):
         return rename_connections(data)
 
 
+def changes_of(stages: tuple[Stage, ...]) -> tuple[Change, ...]:
+    """Return stages as the domain knows them, each of them with what it comes to."""
+    return tuple(
+        Change(stage.at, goal, stage.ramp_seconds)
+        for stage in stages
+        if (goal := stage.target_qps if stage.threads is None else float(stage.threads)) is not None
+    )
+
+
 Stages = Annotated[tuple[Stage, ...], Field(max_length=1_000)]
 
 
@@ -60,6 +70,11 @@ class ConcurrencyLoad(ScenarioModel):
     @classmethod
     def _accept_connections(cls, data: Any) -> Any:
         return rename_connections(data)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The stages, as changes of the number of threads."""
+        return changes_of(self.stages)
 
 
 class QpsLoad(ScenarioModel):
@@ -91,6 +106,11 @@ class QpsLoad(ScenarioModel):
     @classmethod
     def _accept_connections(cls, data: Any) -> Any:
         return rename_connections(data)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The stages, as changes of the rate."""
+        return changes_of(self.stages)
 
     @property
     def think_time_ms(self) -> float:
@@ -146,6 +166,11 @@ class FindMaxLoad(ScenarioModel):
     @property
     def stages(self) -> tuple[Stage, ...]:
         """Always empty: the search decides on its steps."""
+        return ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Always empty."""
         return ()
 
 

@@ -27,7 +27,7 @@ RUNNABLE_LOADS = frozenset(LoadMode)
 """The load modes that runs are made of in this version; a scenario with another one is valid, and is not run."""
 RUNNABLE_SCALINGS = frozenset(ScalingMode)
 """The scaling modes that runs are made of in this version."""
-RUNNABLE_STAGES = frozenset({LoadMode.QPS})
+RUNNABLE_STAGES = frozenset({LoadMode.CONCURRENCY, LoadMode.QPS})
 """The load modes whose stages are followed in this version."""
 
 _PARAM_KINDS = ("weighted", "hot_set", "gaussian", "offset_from", "list", "now", "uuid", "text")

@@ -336,8 +336,9 @@ class Control:
             self._writes.popleft()
 
     def _read_events(self) -> None:
-        events = self._store.events.after(self._options.run_id, self._sequence_seen)
-        for event in events:
+        for event in self._store.events.after(self._options.run_id, self._sequence_seen):
+            if event.sequence <= self._sequence_seen:
+                continue
             self._sequence_seen = event.sequence
             if not _is_for(event, self._options):
                 continue
@@ -363,6 +364,8 @@ class Control:
         before_ns = self._clock.monotonic_ns()
         run = self._store.runs.get(self._options.run_id)
         read_ns = (before_ns + self._clock.monotonic_ns()) // 2
+        if self.started.is_set():
+            self._read_events()  # Those written with the row come first: they may say how to get to its targets.
         if run.status is RunStatus.RUNNING and run.elapsed_s is not None and not self.started.is_set():
             self._order = StartOrder(read_ns - int(run.elapsed_s * 1e9), self._plan)
             self.started.set()

@@ -88,7 +88,7 @@ def _target(
         target = loaded.scenario.target
         if not isinstance(target, PostgresTarget):
             return TargetDiagnosis(check_embedded())
-        return check_target(ConnInfo(target.url, loaded.password, name), clock, loaded.scenario, plan.total_threads)
+        return check_target(ConnInfo(target.url, loaded.password, name), clock, loaded.scenario, plan.peak_threads)
     checks = CheckList(CheckArea.TARGET)
     reason = "the scenario cannot be read" if request.scenario is not None else "neither a scenario nor a URL was named"
     checks.skip(reason, REACHABLE)
