@@ -10,6 +10,7 @@ one by one.
 
 import argparse
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
@@ -142,6 +143,7 @@ def _measure(server: EmbeddedServer, url: str, workers: int, seconds: int) -> fl
             carriers.append(stack.enter_context(subprocess.Popen(command)))
         crew = Crew(clock, {}, launch=_no_launch, end_sessions=lambda: 0)
         loop = RunLoop(store, clock, run_id=run_id, owner=OWNER, config=config, run_folder=Path(folder), crew=crew)
+        busy_before = os.getloadavg()[0]
         ticks_ms: list[float] = []
         meter = _CpuMeter(psutil.Process(server.pid))
         while True:
@@ -155,8 +157,9 @@ def _measure(server: EmbeddedServer, url: str, workers: int, seconds: int) -> fl
                 break
             clock.sleep(max(0.0, TICK_S - took_ms / 1e3))
         print(f"{workers:>4} workers, run {run.status}: tick {_summary(ticks_ms)}; {meter.stop()}", flush=True)
-        written = len(store.snapshots.series(run_id, worker_id="worker-0"))
-        print(f"     worker-0 has {written} snapshots of {seconds} s", flush=True)
+        fewest = min(len(store.snapshots.series(run_id, worker_id=worker_id)) for worker_id in targets)
+        print(f"     every worker has at least {fewest} snapshots of {seconds} s", flush=True)
+        print(f"     load average {busy_before:.1f} before, {os.getloadavg()[0]:.1f} after", flush=True)
     return float(np.quantile(ticks_ms, 0.99))
 
 
