@@ -49,13 +49,15 @@ class Room:
     """The most workers there may ever be."""
 
 
-def find_max_control(store: Store, run_id: str, config: RunConfig, phases: PhasePlan) -> "FindMaxControl | None":
-    """Return what moves a run's search on; None when it makes none."""
+def find_max_control(
+    store: Store, run_id: str, owner: str, config: RunConfig, phases: PhasePlan
+) -> "FindMaxControl | None":
+    """Return what moves a run's search on for the controller ``owner``; None when the run makes none."""
     load = config.scenario.load
     if not isinstance(load, FindMaxLoad):
         return None
     room = room_on_host(config)
-    return FindMaxControl(store, run_id, plan_of(load, room), room, phases)
+    return FindMaxControl(store, run_id, owner, plan_of(load, room), room, phases)
 
 
 def room_on_host(config: RunConfig) -> Room:
@@ -88,8 +90,9 @@ def plan_of(load: FindMaxLoad, room: Room) -> FindMaxPlan:
 class FindMaxControl:
     """Moves one run's search on, tick by tick."""
 
-    def __init__(self, store: Store, run_id: str, plan: FindMaxPlan, room: Room, phases: PhasePlan) -> None:
-        self._store, self._run_id, self._plan, self._room, self._phases = store, run_id, plan, room, phases
+    def __init__(self, store: Store, run_id: str, owner: str, plan: FindMaxPlan, room: Room, phases: PhasePlan) -> None:
+        self._store, self._run_id, self._owner = store, run_id, owner
+        self._plan, self._room, self._phases = plan, room, phases
 
     def tick(self, run: RunRow) -> bool:
         """Do what is due in a run that is RUNNING and say whether the search is over; ``run`` was read just now."""
@@ -152,10 +155,11 @@ class FindMaxControl:
         changed = {worker: threads for worker, threads in targets.items() if run.worker_targets.get(worker) != threads}
         events = [_event(step, worker, threads) for worker, threads in changed.items()]
         log.info("step %d: %d threads (%s)", step.number, step.threads, step.purpose.value)
-        self._store.runs.set_find_max(self._run_id, replace(state, began_s=now_s).to_json(), changed, events)
+        begun = replace(state, began_s=now_s).to_json()
+        self._store.runs.set_find_max(self._run_id, begun, changed, events, holder=self._owner)
 
     def _keep(self, state: FindMaxState) -> None:
-        self._store.runs.set_find_max(self._run_id, state.to_json(), {})
+        self._store.runs.set_find_max(self._run_id, state.to_json(), {}, holder=self._owner)
 
     def _row(
         self, step: Step, state: FindMaxState, following: FindMaxState, window: Window, workers: int

@@ -82,7 +82,7 @@ class RunLoop:
         self._crew = crew
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
-        self._search = find_max_control(store, run_id, config, self._plan)
+        self._search = find_max_control(store, run_id, owner, config, self._plan)
         self._stages = stage_control(store, run_id, config, self._plan)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None

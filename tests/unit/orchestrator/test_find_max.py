@@ -27,7 +27,7 @@ from upperbound.store.runs import NewRun, RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.store.types import UtcTimestamp
 
-RUN = "run-1"
+RUN, OWNER = "run-1", "controller"
 WARMUP_S = 2.0
 SLOTS, SERVICE_S = 24, 0.02
 
@@ -98,7 +98,7 @@ class World:
         )
 
     def control(self) -> FindMaxControl:
-        return FindMaxControl(self.store, RUN, self.plan, self.room, PhasePlan(WARMUP_S, self.duration_s))
+        return FindMaxControl(self.store, RUN, OWNER, self.plan, self.room, PhasePlan(WARMUP_S, self.duration_s))
 
     def search(self, seconds: int = 2_000) -> FindMaxState:
         """Tick once a second until the search is over, each time with a controller that knows nothing."""
@@ -125,6 +125,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         stores.append(store)
         targets = {"worker-0": 5}
         store.runs.create(NewRun(run_id=RUN, name="x", scenario={}, total_workers=1, worker_targets=targets))
+        store.runs.acquire_lease(RUN, OWNER, 1e6)
         store.runs.transition(RUN, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
         store.runs.mark_running(RUN, WARMUP_S)
         plan = plan or FindMaxPlan(step_duration_s=5.0)
@@ -230,3 +231,16 @@ def test_threads_are_spread_over_those_that_carry_and_those_that_join() -> None:
 
 def test_a_step_that_nobody_reported_has_failed() -> None:
     assert step_figures([], Window(0.0, 8.0, 0)).missing_threads == 1
+
+
+def test_a_controller_that_has_lost_the_run_changes_nothing(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.search(seconds=20)
+    before = world.run()
+    world.store.runs.release_lease(RUN, OWNER)
+    world.store.runs.acquire_lease(RUN, "another", 1e6)
+    for _ in range(20):
+        world.control().tick(world.run())
+        world.second()
+    after = world.run()
+    assert (after.find_max_state, after.worker_targets) == (before.find_max_state, before.worker_targets)
