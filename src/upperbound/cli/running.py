@@ -24,8 +24,10 @@ from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, 
 from upperbound.launchers.local import LocalLauncher
 from upperbound.orchestrator.service import Orchestrator, RunRequest
 from upperbound.orchestrator.stopping import request_stop
+from upperbound.report.plan import plan_lines
 from upperbound.report.terminal import result
 from upperbound.scenario.loader import LoadedScenario
+from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.log_handler import stored_logs
 from upperbound.store.runs import RunRow
@@ -125,6 +127,7 @@ def carry_out(
         stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
         stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
         log.info("run %s created: %s", run_id, order.loaded.scenario.name)
+        _say_plan(progress, store, run_id)
         progress.say(f"Run {run_id}: starting the workers …")
         _bring_to_end(_Run(store, control, run_id, progress, signals), control.start_run)
         summary = _summarise(store, run_id)
@@ -257,6 +260,14 @@ class _Stopping:
         while not self.ended.is_set():
             run.control.force_stop(run.run_id)
             self.ended.wait(_FORCE_S)
+
+
+def _say_plan(progress: Progress, store: Store, run_id: str) -> None:
+    """Say what the run is going to do."""
+    encoding = (getattr(sys.stderr, "encoding", None) or "ascii").lower()
+    config = RunConfig.model_validate(store.runs.get(run_id).scenario_config)
+    for line in plan_lines(config, ascii_only=not encoding.startswith("utf")):
+        progress.say(line)
 
 
 def _summarise(store: Store, run_id: str) -> RunSummary:

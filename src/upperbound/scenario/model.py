@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from upperbound.domain.allocation import threads_for_rate
 from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
+from upperbound.domain.qps_control import HEADROOM, SPARE
 from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.checks import find_problems
 from upperbound.scenario.connection_url import check_url
@@ -236,7 +237,7 @@ class Scenario(ScenarioModel):
         """Threads over all workers at the start.
 
         Those of ``scaling`` when it is FIXED, else of the load's mode. A rate that says nothing of them has what
-        Little's law makes of it and the expected latency, or :data:`THREADS_UNSAID`, within the bounds.
+        Little's law with headroom makes of it and the expected latency, or :data:`THREADS_UNSAID`, within the bounds.
         """
         if isinstance(self.scaling, FixedScaling):
             return self.scaling.threads
@@ -246,5 +247,7 @@ class Scenario(ScenarioModel):
             return self.load.threads
         assert isinstance(self.load, QpsLoad), "CONCURRENCY without a number of threads does not validate"
         latency_ms, bounds = self.load.expected_latency_ms, self.scaling.bounds
-        wanted = THREADS_UNSAID if latency_ms is None else threads_for_rate(self.load.target_qps, latency_ms)
+        wanted = THREADS_UNSAID
+        if latency_ms is not None:
+            wanted = threads_for_rate(self.load.target_qps, latency_ms * HEADROOM) + SPARE
         return max(bounds.floor, wanted if bounds.ceiling is None else min(wanted, bounds.ceiling))
