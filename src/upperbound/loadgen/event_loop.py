@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, repeat
 from typing import Protocol
 
 import psycopg
@@ -32,6 +32,9 @@ TURN_NS = 250_000_000
 
 IMMEDIATE_NS = 5_000
 """An epoll call that returns sooner found events that had been there before it was made."""
+
+MOST_EVENTS = 64
+"""Taken from epoll at once; the rest keeps its order, and by default each call clears room for a thousand."""
 
 TARGET_LOST_NS = 10_000_000_000
 """Without any connection for this long the target counts as gone."""
@@ -230,7 +233,7 @@ class EventLoopExecutor:
         end_of_buffer = len(buffer)
         waited, previous, listening = 0, now(), True
         while listening and (before := now()) < turn_end:
-            events = poll(timeout)
+            events = poll(timeout, MOST_EVENTS)
             seen = now()
             pause = seen - before
             waited += pause
@@ -239,15 +242,16 @@ class EventLoopExecutor:
             for fd, event in events:
                 try:
                     client = by_fd[fd]
-                    client.consume()
-                    if client.busy():
+                    consume, busy, get_result, send = client.calls
+                    consume()
+                    if busy():
                         if event != select.EPOLLIN:
                             self._watch_writable(client)
                         continue
-                    result = client.result()
+                    result = get_result()
                     if result is None:
                         continue
-                    while client.result() is not None:
+                    while get_result() is not None:
                         pass
                     end = now()
                     status, failed, error, rows = result.status, 0, 0, 0
@@ -263,11 +267,11 @@ class EventLoopExecutor:
                     if offset == end_of_buffer:
                         buffer, offset = swap(buffer, offset), 0
                     if end < client.until_ns:
-                        k = client.operation = client.next_operation()
+                        k = client.operation = next(client.operations)
                         name, formats, may_block = statements[k]
-                        row = client.next_row[k]()
+                        row = next(client.rows[k])
                         client.start_ns = now()
-                        client.send(name, row, formats)
+                        send(name, row, formats)
                         if may_block:
                             self._watch_writable(client)
                     else:
@@ -325,9 +329,9 @@ class EventLoopExecutor:
         """Send the client's next query, if it may still send."""
         if client.connection is None or client.operation != IDLE:
             return
-        operation = client.next_operation()
+        operation = next(client.operations)
         name, formats, may_block = self._statements[operation]
-        row = client.next_row[operation]()
+        row = next(client.rows[operation])
         client.operation, client.start_ns = operation, time.perf_counter_ns()
         try:
             client.send(name, row, formats)
@@ -477,11 +481,12 @@ class Bell(Client):
     __slots__ = ("_lock", "number")
 
     def __init__(self) -> None:
-        super().__init__(-1, ThreadStream(next_operation=lambda: IDLE, next_row=()))
+        super().__init__(-1, ThreadStream(operations=repeat(IDLE), rows=()))
         # Held for one system call; may be taken again by a signal handler that has interrupted its owner.
         self._lock = threading.RLock()
         self.number = self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.consume = self._answer
+        self.calls = (self._answer, lambda: 0, lambda: None, lambda *_: None)
 
     def ring(self) -> None:
         """Wake the loop; callable from any thread, and without effect once the loop is closed."""

@@ -170,9 +170,9 @@ class OpenLoopExecutor(EventLoopExecutor):
         """Send the operation that has waited longest with ``client``, unless that is not free or sending has ended."""
         if client.operation != IDLE or client.connection is None or client.index >= self._in_flight_limit:
             return
-        operation = client.next_operation()
+        operation = next(client.operations)
         name, formats, may_block = self._statements[operation]
-        row = client.next_row[operation]()
+        row = next(client.rows[operation])
         start_ns = time.perf_counter_ns()
         if start_ns >= self.stop_ns:
             self._idle.clear()

@@ -1,6 +1,6 @@
 """Which operation comes next: a deck that holds the planned mix in every stretch of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import chain, islice, repeat
 
@@ -29,12 +29,12 @@ def build_deck(weights_pct: Sequence[Decimal], rng: np.random.Generator) -> NDAr
     return operations[np.argsort(np.concatenate(places), kind="stable")]
 
 
-def deal(deck: Sequence[int], thread: int, threads: int) -> Callable[[], int]:
-    """Return a function that gives thread ``thread`` of ``threads`` its next operation, for ever.
+def deal(deck: Sequence[int], thread: int, threads: int) -> Iterator[int]:
+    """Return the operations of thread ``thread`` of ``threads``, without end.
 
     The threads read one shared deck and start at evenly spaced places in it, so that short runs of many threads follow
-    the mix as well as long runs of few do. Each call costs one C iterator step.
+    the mix as well as long runs of few do. Each costs one C iterator step.
     """
     start = len(deck) * (thread % threads) // threads
     endless = chain.from_iterable(repeat(deck))
-    return chain(islice(deck, start, None), endless).__next__
+    return chain(islice(deck, start, None), endless)

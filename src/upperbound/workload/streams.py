@@ -15,7 +15,7 @@ CHUNK = 512
 """Values drawn at once: large enough that numpy's cost per call is small beside the values, small enough that drawing
 them holds the measuring loop up for about 20 µs, and that 1,000 threads with a handful of parameters stay in memory."""
 
-Row = list[bytes | None]
+Row = tuple[bytes | None, ...]
 """The parameters of one execution as the driver takes them."""
 
 Encode = Callable[[Values], Iterator[bytes | None]]
@@ -44,10 +44,10 @@ class OperationPlan:
 class ThreadStream:
     """The endless work of one thread."""
 
-    next_operation: Callable[[], int]
-    """Returns the index of the next operation."""
-    next_row: tuple[Callable[[], Row | None], ...]
-    """By operation index: returns the parameters of its next execution, None for an operation without any."""
+    operations: Iterator[int]
+    """Gives the index of the next operation."""
+    rows: tuple[Iterator[Row | None], ...]
+    """By operation index: gives the parameters of its next execution, None for an operation without any."""
 
 
 class Workload:
@@ -71,20 +71,20 @@ class Workload:
     def stream(self, shard: Shard) -> ThreadStream:
         """Return the work of the thread that ``shard`` names; call it once per thread and run."""
         return ThreadStream(
-            next_operation=deal(self._deck, shard.slot, shard.slots),
-            next_row=tuple(
+            operations=deal(self._deck, shard.slot, shard.slots),
+            rows=tuple(
                 self._rows(index, operation.parameters, shard) for index, operation in enumerate(self._operations)
             ),
         )
 
-    def _rows(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> Callable[[], Row | None]:
+    def _rows(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> Iterator[Row | None]:
         if not parameters:
-            return repeat(None).__next__
+            return repeat(None)
         columns = [
             _values(parameter, shard, np.random.default_rng([self._seed, *shard.identity, index, place]))
             for place, parameter in enumerate(parameters)
         ]
-        return map(list, zip(*columns, strict=False)).__next__
+        return zip(*columns, strict=False)
 
 
 def _values(parameter: ParameterPlan, shard: Shard, rng: np.random.Generator) -> Iterator[bytes | None]:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import repeat
 
 import numpy as np
 import psycopg
@@ -226,7 +227,7 @@ def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str)
 
     def stream(thread: int) -> ThreadStream:
         plain = workload.stream(Shard(0, 1, thread, 1))
-        return ThreadStream(plain.next_operation, (lambda: [b"x" * size],))
+        return ThreadStream(plain.operations, (repeat((b"x" * size,)),))
 
     sink = Sink()
     executor = EventLoopExecutor(

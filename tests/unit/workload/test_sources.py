@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from upperbound.domain.sharding import BLOCK_KEYS, Shard, key_blocks
 from upperbound.workload.sources import ListSource, SequenceSource, UniformSource, Values, ZipfSource
-from upperbound.workload.streams import CHUNK, OperationPlan, ParameterPlan, Workload
+from upperbound.workload.streams import CHUNK, OperationPlan, ParameterPlan, Row, Workload
 from upperbound.workload.zipf import ZipfSampler
 
 CHI_SQUARE_999 = {9: 27.88, 99: 148.23}
@@ -112,9 +113,9 @@ def workload(seed: int = 1) -> Workload:
     return Workload(plans, seed=seed)
 
 
-def sent(load: Workload, shard: Shard, n: int) -> list[tuple[int, list[bytes | None] | None]]:
+def sent(load: Workload, shard: Shard, n: int) -> list[tuple[int, Row | None]]:
     stream = load.stream(shard)
-    return [(k, stream.next_row[k]()) for k in (stream.next_operation() for _ in range(n))]
+    return [(k, next(stream.rows[k])) for k in islice(stream.operations, n)]
 
 
 def test_the_same_seed_gives_each_thread_the_same_work() -> None:
