@@ -7,15 +7,19 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.loader import LoadedScenario
+from upperbound.scenario.loads import FindMaxLoad
 from upperbound.scenario.model import EmbeddedTarget, Scenario
-from upperbound.scenario.scaling import FixedScaling
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.targets.postgres import ConnInfo, open_connection
 
 SPARE_CONNECTIONS: Final = 20
 """For the checks before the run, the server's own reserve, and a user who looks in."""
+
+GROWN_THREADS: Final = 500
+"""Threads that a load which raises them by itself has room for, unless its bounds are narrower."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,13 @@ def open_target(loaded: LoadedScenario, *, keep: bool, say: Callable[[str], None
 
 def _connections(scenario: Scenario) -> int:
     """Return how many connections the server must allow: one per thread, another per worker, and spare ones."""
-    workers = scenario.scaling.min_workers if isinstance(scenario.scaling, FixedScaling) else 0
-    return scenario.threads + workers + SPARE_CONNECTIONS
+    bounds, load = scenario.scaling.bounds, scenario.load
+    threads = max([scenario.threads, *(stage.threads or 0 for stage in load.stages)])
+    if load.mode is not LoadMode.CONCURRENCY:
+        most = load.max_threads if isinstance(load, FindMaxLoad) else None
+        threads = max(threads, min(limit for limit in (bounds.ceiling, most, GROWN_THREADS) if limit is not None))
+    workers = min(threads, bounds.max_workers or bounds.min_workers)
+    return threads + workers + SPARE_CONNECTIONS
 
 
 def _kept(server: EmbeddedServer) -> str:

@@ -62,7 +62,9 @@ class StageControl:
             return True
         # All are told, also those whose target stays the same: the events keep that the stage was told of.
         targets = {**present, **changed.targets}
-        events = [_event(stage, worker_id, target) for worker_id, target in targets.items()]
+        shares = [target for target in targets.values() if target]
+        total = {"initiated_by": "plan", "total_threads": sum(shares), "total_workers": len(shares)}
+        events = [_event(stage, worker_id, target, total) for worker_id, target in targets.items()]
         log.info("stage %d: %d threads within %.1f s", stage.stage + 1, threads, stage.ramp_s)
         return self._store.runs.resize(
             self._run_id, expected=run.worker_targets, targets=changed.targets, events=events
@@ -81,7 +83,8 @@ def _stage_of(data: Mapping[str, object]) -> int | None:
     return int(number) if number.isdecimal() and str(data["step_id"]).startswith(_STEP) else None
 
 
-def _event(stage: Due, worker_id: str, threads: int) -> NewEvent:
+def _event(stage: Due, worker_id: str, threads: int, total: Mapping[str, object]) -> NewEvent:
+    """Return what one worker is told; ``total`` is what the run has then, for its result."""
     return NewEvent(
         EventType.SET_WORKER_TARGET,
         {
@@ -90,6 +93,7 @@ def _event(stage: Due, worker_id: str, threads: int) -> NewEvent:
             "ramp_seconds": stage.ramp_s,
             "step_id": f"{_STEP}{stage.stage}",
             "reason": f"stage {stage.stage + 1}",
+            **total,
         },
         scope="WORKER",
     )

@@ -1,4 +1,4 @@
-"""What users have changed of a run while it went on."""
+"""What has changed the load of a run while it went on: users, and the stages of its scenario."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ class Change(View):
     at_s: float
     """Seconds since the run's start."""
     initiated_by: str
+    """The user, or ``plan`` for a stage."""
     threads: int
     """Over all workers, from then on."""
     workers: int

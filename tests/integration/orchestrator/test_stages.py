@@ -8,6 +8,7 @@ from upperbound.domain.events import EventType
 from upperbound.domain.run_state import RunStatus
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.testing.waiting import until
+from upperbound.views.run_summary import load_summary
 
 STAGES = [{"at": 1, "threads": 6, "ramp_seconds": 4}, {"at": 7, "threads": 2}]
 RAMP_END_S = 6.0
@@ -43,4 +44,9 @@ def test_threads_follow_a_ramp_and_a_step_down(bench: Bench) -> None:
         assert all(row.target_threads < 3 for row in series if row.elapsed_s < RAMP_END_S - CLOCKS_S)
         up = [row.target_threads for row in series if row.elapsed_s < 1 + STAGES[1]["at"]]
         assert all(later >= earlier for earlier, later in pairwise(up)), "the ramp only goes up"
-    assert bench.store.results.get(run_id).operations > 0
+    summary = load_summary(bench.store, run_id)
+    assert summary.total_operations > 0
+    assert [(change.initiated_by, change.threads, change.workers) for change in summary.changes] == [
+        ("plan", 6, 2),
+        ("plan", 2, 2),
+    ]
