@@ -87,6 +87,12 @@ class CheapLoad:
     def set_threads(self, threads: int) -> None:
         """Do nothing: there are no threads."""
 
+    def set_rate(self, rate_per_s: float) -> None:
+        """Do nothing: there is no schedule."""
+
+    def set_share(self, share: object) -> None:
+        """Do nothing: there is no schedule to share."""
+
     def cancel_in_flight(self) -> int:
         """Return 0: nothing is in flight."""
         return 0

@@ -64,6 +64,8 @@ class Faults:
     """A worker meets a fatal error of the target."""
     failed_launch: bool
     """A worker process cannot be started."""
+    held_up_launch: bool
+    """The first controller that is about to start a worker that joins is held up for longer than its lease."""
 
     def away(self, now_s: float) -> bool:
         """Whether the store is away."""
@@ -95,6 +97,7 @@ def draw_faults(rng: random.Random, until_s: float) -> Faults:
         late_worker=rng.random() < 0.03,
         workload_error=rng.random() < 0.05,
         failed_launch=rng.random() < 0.03,
+        held_up_launch=rng.random() < 0.1,
     )
 
 

@@ -91,6 +91,12 @@ class SimulatedLoad:
     def set_threads(self, threads: int) -> None:
         self.threads = threads
 
+    def set_rate(self, rate_per_s: float) -> None:
+        """Do nothing: it sends one query after the other."""
+
+    def set_share(self, share: object) -> None:
+        """Do nothing: there is no schedule to share."""
+
     def cancel_in_flight(self) -> int:
         self.latency_ns = min(self.latency_ns, int(1e9))
         return self.threads

@@ -32,6 +32,7 @@ class Network:
     watch: Watch
     broken: Break | None = None
     calls: int = 0
+    launch_was_held_up: bool = False
 
     def link(self, thread: Thread, *, crash: float, controller: bool = False) -> Store:
         """Return the store as ``thread`` sees it; ``crash`` is how likely its process dies at a call."""
@@ -69,6 +70,8 @@ class Link:
         network, world = self.network, self.network.world
         network.calls += 1
         self._hold_up()
+        if what == "heartbeats.claim":
+            self._hold_up_launch()
         self._maybe_crash(what)
         if network.faults.away(world.now_s):
             world.injected["outage"] += 1
@@ -145,6 +148,14 @@ class Link:
         if network.strikes(network.faults.stall):
             seconds = world.rng.uniform(1.0, 40.0)
             world.fault("stall", self.thread.name, f"{seconds:.3f} s")
+            self._wait(seconds)
+
+    def _hold_up_launch(self) -> None:
+        network, world = self.network, self.network.world
+        if network.faults.held_up_launch and not network.launch_was_held_up and not network.quiet:
+            network.launch_was_held_up = True
+            seconds = world.rng.uniform(LEASE_S + 1.0, LEASE_S + 10.0)
+            world.fault("held up launch", self.thread.name, f"{seconds:.3f} s")
             self._wait(seconds)
 
     def _wait(self, seconds: float) -> None:

@@ -41,7 +41,7 @@ LONG_OUTAGE_S = 45.0
 AFTERMATH_S = 15.0
 """How long is waited for delayed writes after the end."""
 CHANGE_TRIES = 5
-"""How often somebody asks for other workers when the store cannot be reached."""
+"""How often somebody asks for other workers when that is refused or the store cannot be reached."""
 MOST_WORKERS = 5
 """A run may have this many in its course."""
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
@@ -138,7 +138,9 @@ class Simulation:
         threads = [4] * rng.choice([1, 2, 2, 3])
         config = RunConfig(
             scenario=_scenario(
-                rng.choice([0, 1, 2]), rng.choice([2, 4, 6, 10]), rng.choice(["fail", "fail", "continue"])
+                rng.choice([0, 1, 2]),
+                20 if self.faults.held_up_launch else rng.choice([2, 4, 6, 10]),
+                rng.choice(["fail", "fail", "continue"]),
             ),
             threads=tuple(threads),
             worker_capacity=MOST_WORKERS,
@@ -184,23 +186,31 @@ class Simulation:
 
     def _plan_changes(self) -> None:
         """Let workers join and leave in the middle of the run, or before it or after its end."""
-        if self.rng.random() < 0.4:
-            thread = Thread(Process(self.world, "scaler", self._make_clock()))
-            store = self.network.link(thread, crash=0.0)
-            for _ in range(self.rng.choice([1, 1, 2, 3])):
-                wanted = Wanted(
-                    threads=self.rng.choice([None, None, self.rng.randrange(1, 40)]),
-                    workers=self.rng.randrange(1, MOST_WORKERS + 1),
-                    ramp_s=self.rng.choice([0.0, 2.0]),
-                )
-                thread.after(self.rng.uniform(0.5, 10.0), partial(self._change, thread, store, wanted, CHANGE_TRIES))
+        rng = self.rng
+        changes = [
+            (
+                rng.uniform(0.5, 10.0),
+                Wanted(
+                    threads=rng.choice([None, None, rng.randrange(1, 40)]),
+                    workers=rng.randrange(1, MOST_WORKERS + 1),
+                    ramp_s=rng.choice([0.0, 2.0]),
+                ),
+            )
+            for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 3]))
+        ]
+        if self.faults.held_up_launch:
+            changes = [(rng.uniform(2.0, 6.0), Wanted(workers=MOST_WORKERS, threads=20))]
+        thread = Thread(Process(self.world, "scaler", self._make_clock()))
+        store = self.network.link(thread, crash=0.0)
+        for after_s, wanted in changes:
+            thread.after(after_s, partial(self._change, thread, store, wanted, CHANGE_TRIES))
 
     def _change(self, thread: Thread, store: Store, wanted: Wanted, tries: int) -> None:
         try:
             change = change_run(store, self.run_id, wanted, initiated_by="scaler")
-        except ConfigurationError as error:
+        except (ConfigurationError, StoreUnreachable) as error:
+            # The run may not have begun yet, or be between two controllers.
             self.world.say("scaler", str(error))
-        except StoreUnreachable:
             if tries > 1:
                 thread.after(1.0, lambda: self._change(thread, store, wanted, tries - 1))
         else:
