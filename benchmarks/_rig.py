@@ -165,10 +165,13 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
+def bench(*, max_connections: int = 200) -> Iterator[Bench]:
     """Start a server with pgbench's tables for the length of a benchmark."""
     settings = {"shared_buffers": "512MB", "autovacuum": "off"}
-    with tempfile.TemporaryDirectory() as home, EmbeddedServer(max_connections=200, settings=settings) as server:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        EmbeddedServer(max_connections=max_connections, settings=settings) as server,
+    ):
         made = Bench(server, Path(home))
         facts = describe_environment(target_version="PostgreSQL (embedded)", seed=1)
         print(f"{facts['cpu']}; {facts['driver']}; {facts['target_version']}; {psutil.getloadavg()[0]:.1f} load before")
