@@ -86,10 +86,16 @@ SCENARIO = (
         changes={"load.duration_seconds": -5},
     ),
     Bad(
-        "mode that is to come",
+        "target that is to come",
         2,
-        ("load.mode", "'QPS' is not supported by this version", "use CONCURRENCY"),
-        changes={"load.mode": "QPS"},
+        ("target.kind", "'snowflake' is not supported by this version", "use postgres"),
+        changes={"target.kind": "snowflake"},
+    ),
+    Bad(
+        "load that its bounds do not allow",
+        2,
+        ("load.threads", "do not fit into at most 1 worker x 1 thread: 1", "raise max_workers to"),
+        changes={"scaling": {"mode": "BOUNDED", "max_workers": 1, "max_threads": 1}, "load.threads": 2},
     ),
     Bad(
         "generic SQL that does not say whether it reads",

@@ -12,12 +12,18 @@ import pytest
 from tests.acceptance.place import COMMAND, MEASURED, Place
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs" / "tutorial").glob("*.md")),
+    ROOT / "docs" / "how-to" / "load-modes-and-stages.md",
+]
 PROGRAMS = {"scripts/demo": ROOT / "scripts" / "demo", "upperbound": COMMAND}
 SHORTER = {
     "demo": ("--duration", "1", "--warmup", "0"),
     "run": ("--set", "load.duration_seconds=1", "--set", "load.warmup_seconds=0"),
 }
+SHORTER_STAGES = ("--set", "load.stages=[{at: 0.3, threads: 8, ramp_seconds: 0.3}]")
+STAGED = "examples/stages.yaml"
 
 
 def commands(page: Path) -> list[str]:
@@ -40,7 +46,11 @@ def test_a_documented_command_works(command: str, place: Place) -> None:
     program, *arguments = shlex.split(command)
     subcommand = "demo" if program == "scripts/demo" else arguments[0]
     help_only = "--help" in arguments
-    shorter = () if help_only else SHORTER.get(subcommand, ())
+    shorter: tuple[str, ...] = () if help_only else SHORTER.get(subcommand, ())
+    if STAGED in arguments and not any(argument.startswith("load=") for argument in arguments):
+        shorter += SHORTER_STAGES
+    # The commands are typed in the checkout, and run in a place that can be looked over afterwards.
+    arguments = [str(ROOT / argument) if argument.startswith("examples/") else argument for argument in arguments]
 
     outcome = place.start_program(PROGRAMS[program], *arguments, *shorter).wait(90.0)
 

@@ -43,13 +43,13 @@ def test_the_demo_reads_only_rows_that_its_table_holds() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_each_example_is_valid_and_needs_no_password(path: Path) -> None:
     loaded = load_scenario(path)
-    assert isinstance(loaded.scenario.target, PostgresTarget)
+    assert isinstance(loaded.scenario.target, PostgresTarget | EmbeddedTarget)
     assert (loaded.warnings, loaded.password) == ((), None)
     assert sum(operation.weight_pct for operation in loaded.scenario.workload.operations) == Decimal("100.00")
 
 
 def test_there_are_examples() -> None:
-    assert {path.name for path in EXAMPLES} >= {"pgbench-like.yaml", "orders.yaml"}
+    assert {path.name for path in EXAMPLES} >= {"pgbench-like.yaml", "orders.yaml", "stages.yaml"}
     assert builtin_names() == ["demo"]
 
 
