@@ -258,7 +258,7 @@ def _bracket(plan: FindMaxPlan, state: FindMaxState) -> _Bracket:
     full = _fullest(comparable, noise)
     end = broken if full is None or (broken is not None and broken.threads <= full.threads) else full
     end = end or next(level for level in reversed(levels) if level.failure is not None)
-    low = max((level.threads for level in levels if level.threads < end.threads), default=0)
+    low = max((level.threads for level in levels if level.threads < end.threads), default=plan.min_threads - 1)
     if end is not full:
         return _Bracket(low, end.threads, end.failure or Limiter.KNEE, _last_reason(end))
     above = next((level for level in comparable if level.threads > end.threads), None)
@@ -343,6 +343,7 @@ def _noise(plan: FindMaxPlan, state: FindMaxState) -> float:
 
 
 def _within(plan: FindMaxPlan, threads: int) -> int:
+    threads = max(threads, plan.min_threads)
     return threads if plan.max_threads is None else min(threads, plan.max_threads)
 
 

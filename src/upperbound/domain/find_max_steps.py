@@ -65,6 +65,8 @@ class FindMaxPlan:
     max_error_rate_pct: float = 1.0
     max_threads: int | None = None
     """Never use more; None for no limit."""
+    min_threads: int = 1
+    """Never use fewer: those that the workers keep in any case."""
 
     @property
     def settle_s(self) -> float:

@@ -47,6 +47,10 @@ class Room:
     """Threads that one worker is filled to."""
     workers: int
     """The most workers there may ever be."""
+    floor: int = 1
+    """Threads that each worker keeps in any case."""
+    fewest_workers: int = 1
+    """Workers that there are in any case."""
 
 
 def find_max_control(
@@ -70,6 +74,8 @@ def room_on_host(config: RunConfig) -> Room:
     return Room(
         per_worker=cap if bounds.max_threads is None else min(cap, bounds.max_threads),
         workers=config.capacity if bounds.max_workers is None else min(config.capacity, bounds.max_workers),
+        floor=bounds.min_threads,
+        fewest_workers=bounds.min_workers,
     )
 
 
@@ -84,6 +90,7 @@ def plan_of(load: FindMaxLoad, room: Room) -> FindMaxPlan:
         latency_stability_pct=load.latency_stability_pct,
         max_error_rate_pct=load.max_error_rate_pct,
         max_threads=ceiling if load.max_threads is None else min(ceiling, load.max_threads),
+        min_threads=room.floor * room.fewest_workers,
     )
 
 
@@ -151,7 +158,7 @@ class FindMaxControl:
         """Write the state with the targets of its step, and tell the workers."""
         step = state.current
         assert step is not None, "only a step is announced"
-        targets = spread(step.threads, run.worker_targets, self._room.per_worker)
+        targets = spread(step.threads, run.worker_targets, self._room)
         changed = {worker: threads for worker, threads in targets.items() if run.worker_targets.get(worker) != threads}
         events = [_event(step, worker, threads) for worker, threads in changed.items()]
         log.info("step %d: %d threads (%s)", step.number, step.threads, step.purpose.value)
@@ -200,10 +207,10 @@ def seen(targets: Mapping[str, int], newest: Mapping[str, SnapshotRow]) -> list[
     return workers
 
 
-def spread(threads: int, targets: Mapping[str, int], per_worker: int) -> dict[str, int]:
+def spread(threads: int, targets: Mapping[str, int], room: Room) -> dict[str, int]:
     """Return the target of each worker for ``threads`` in all; workers that are needed beyond those there are join."""
     present = sorted((worker for worker, wanted in targets.items() if wanted), key=group_of)
-    shares = fill(threads, per_worker, max(1, len(present)))
+    shares = fill(threads, room.per_worker, max(1, len(present)), floor=room.floor, most=room.workers)
     first = max((group_of(worker) for worker in targets), default=-1) + 1
     joining = [worker_name(first + number) for number in range(len(shares) - len(present))]
     return dict(zip([*present, *joining], shares, strict=True))

@@ -109,6 +109,13 @@ def test_a_knee_below_the_first_step_is_looked_for_below_it() -> None:
     assert state.answer.low <= 2 <= (state.answer.high or 0) <= 5
 
 
+def test_no_step_has_fewer_threads_than_the_workers_keep() -> None:
+    state = search(Slots(2), replace(PLAN, min_threads=4))
+    assert min(record.threads for record in state.records) == 4
+    assert state.answer is not None
+    assert (state.answer.best_threads, state.answer.low) == (4, 0)
+
+
 @pytest.mark.parametrize(
     ("limiter", "change", "max_type"),
     [

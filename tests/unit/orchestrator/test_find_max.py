@@ -222,11 +222,20 @@ def test_threads_that_a_guardrail_took_back_make_the_generator_the_limit(make_wo
 
 
 def test_threads_are_spread_over_those_that_carry_and_those_that_join() -> None:
-    assert spread(12, {"worker-0": 5, "worker-1": 0, "worker-2": 3}, per_worker=4) == {
+    assert spread(12, {"worker-0": 5, "worker-1": 0, "worker-2": 3}, Room(per_worker=4, workers=4)) == {
         "worker-0": 4,
         "worker-2": 4,
         "worker-3": 4,
     }
+    assert spread(9, {"worker-0": 4, "worker-1": 4}, Room(per_worker=8, workers=2, floor=4)) == {
+        "worker-0": 5,
+        "worker-1": 4,
+    }
+
+
+def test_the_floor_of_the_workers_bounds_the_search_from_below() -> None:
+    room = Room(per_worker=8, workers=2, floor=4, fewest_workers=2)
+    assert plan_of(FindMaxLoad(step_duration_seconds=5.0), room).min_threads == 8
 
 
 def test_a_step_that_nobody_reported_has_failed() -> None:
