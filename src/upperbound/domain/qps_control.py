@@ -29,6 +29,9 @@ ACHIEVED_LIMIT_PCT: Final = 98.0
 GROW_PATIENCE: Final = 2
 """Intervals in a row, with every worker at its ceiling, that must miss the rate before a worker is added."""
 
+HELPED_RATIO: Final = 1.02
+"""A worker has helped when at least this many times the rate before it is achieved."""
+
 
 class Verdict(StrEnum):
     """What an interval asks for beyond the number of threads."""
@@ -53,7 +56,8 @@ class QpsBounds:
     max_threads: int
     """Of each worker: its ceiling."""
     patience_intervals: int | None = 3
-    """Intervals in a row that a rate may be missed with everything at its bound; None for any number."""
+    """Intervals in a row that a rate may be missed with everything at its bound; None for any number, where nobody has
+    set bounds: then a worker is added only as long as the one before it has helped."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +96,28 @@ class QpsState:
     workers: int = 0
     fewer: tuple[int, ...] = ()
     """What the last intervals needed, as long as all of them needed fewer threads than there are."""
+    sharing: tuple[str, ...] = ()
+    """The workers that the rate is shared by; none before they were first looked at."""
+    achieved_before: float = 0.0
+    """What was achieved when the last worker was added."""
     missed: int = 0
     """Intervals in a row that have missed the rate with every worker at its ceiling."""
+    missed_judged: int = 0
+    """Of these, the last ones in a row that count against the bounds."""
     verdict: Verdict = Verdict.STEADY
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
-        return {**asdict(self), "fewer": list(self.fewer), "verdict": self.verdict.value}
+        plain = {"fewer": list(self.fewer), "sharing": list(self.sharing), "verdict": self.verdict.value}
+        return {**asdict(self), **plain}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> "QpsState":
         """Read what :meth:`to_json` wrote; a state that was never written is the first one."""
         if not data:
             return cls()
-        return cls(**{**data, "fewer": tuple(data["fewer"]), "verdict": Verdict(data["verdict"])})
+        lists = {"fewer": tuple(data["fewer"]), "sharing": tuple(data["sharing"])}
+        return cls(**{**data, **lists, "verdict": Verdict(data["verdict"])})
 
 
 def needed_threads(interval: Interval) -> int:
@@ -135,7 +147,7 @@ def control(state: QpsState, interval: Interval, bounds: QpsBounds) -> QpsState:
         verdict=Verdict.STEADY,
     )
     if interval.settling:
-        return replace(seen, fewer=(), missed=0)
+        return replace(seen, fewer=(), missed=0, missed_judged=0)
     floor, ceiling = (max(1, interval.workers) * each for each in (bounds.min_threads, bounds.max_threads))
     wanted = min(max(needed, floor), ceiling)
     now = interval.threads
@@ -152,11 +164,14 @@ def control(state: QpsState, interval: Interval, bounds: QpsBounds) -> QpsState:
     else:
         threads = now
     missed = _missed(state, interval, at_ceiling=now >= ceiling and threads >= ceiling)
-    following = replace(seen, threads=threads, fewer=fewer, missed=missed)
+    judged = state.missed_judged + 1 if missed and interval.judged else 0
+    following = replace(seen, threads=threads, fewer=fewer, missed=missed, missed_judged=judged)
     if interval.workers < bounds.max_workers:
-        if missed >= GROW_PATIENCE:
-            return replace(following, verdict=Verdict.ADD_WORKER, missed=0)
-    elif interval.judged and bounds.patience_intervals is not None and missed >= bounds.patience_intervals:
+        helped = interval.achieved_qps >= state.achieved_before * HELPED_RATIO
+        if missed >= GROW_PATIENCE and (helped or bounds.patience_intervals is not None):
+            before = interval.achieved_qps
+            return replace(following, verdict=Verdict.ADD_WORKER, missed=0, achieved_before=before)
+    elif bounds.patience_intervals is not None and judged >= bounds.patience_intervals:
         return replace(following, verdict=Verdict.BOUNDS_LIMIT_REACHED)
     return following
 

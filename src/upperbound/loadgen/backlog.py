@@ -24,8 +24,8 @@ class Pace:
 
     curve: RateCurve
     """The rate of the whole run, over the seconds since START_TIME."""
-    share: Share
-    """This worker's part of it."""
+    share: Share | None
+    """This worker's part of it; None for nothing, until it is given one."""
     poisson: bool
     """Whether arrivals are at random, instead of at equal distances."""
     seed: int
@@ -36,7 +36,8 @@ class Pace:
     @property
     def room(self) -> int:
         """How many arrivals may wait for a free thread; at least one."""
-        return max(1, round(self.curve.peak_per_s / self.share.count * self.backlog_s))
+        workers = self.share.count if self.share is not None else 1
+        return max(1, round(self.curve.peak_per_s / workers * self.backlog_s))
 
 
 class _Counts:
@@ -91,20 +92,26 @@ class Backlog:
         # From the beginning if that was just now, so that arrivals at random are the same in each run of one seed.
         self._reschedule(self._start_ns if now_ns - self._start_ns < SKIP_NS else now_ns, now_ns)
 
-    def change(self, now_ns: int, *, rate_per_s: float | None = None, share: Share | None = None) -> None:
-        """Go on from now with another rate of the run, or another share of it; what waits goes on waiting."""
+    def share(self, now_ns: int, share: Share | None) -> None:
+        """Go on from now with another share of the run's rate; what waits goes on waiting."""
+        if share != self._pace.share:
+            self._change(now_ns, replace(self._pace, share=share))
+
+    def offer(self, now_ns: int, rate_per_s: float) -> None:
+        """Go on from now with another rate of the run; what waits goes on waiting."""
+        begun_s = (now_ns - self._start_ns) / 1e9 if self._schedule is not None else 0.0
+        self._change(now_ns, replace(self._pace, curve=self._pace.curve.then(begun_s, rate_per_s)))
+
+    def _change(self, now_ns: int, pace: Pace) -> None:
+        """Follow another pace from now on."""
         # Before the beginning there is no run time yet: what is changed then holds for all of it.
-        begun = self._schedule is not None
-        if begun:
-            self.admit(now_ns)
-            self._account(now_ns)
-        pace = self._pace
-        curve = pace.curve
-        if rate_per_s is not None:
-            curve = curve.then((now_ns - self._start_ns) / 1e9 if begun else 0.0, rate_per_s)
-        self._pace = replace(pace, curve=curve, share=share or pace.share)
-        if begun:
-            self._reschedule(now_ns, now_ns + 1)
+        if self._schedule is None:
+            self._pace = pace
+            return
+        self.admit(now_ns)
+        self._account(now_ns)
+        self._pace = pace
+        self._reschedule(now_ns, now_ns + 1)
 
     def admit(self, now_ns: int) -> None:
         """Let everything that is due by ``now_ns`` wait for a thread, as far as there is room."""
@@ -113,10 +120,10 @@ class Backlog:
             due = self._due[self._next : end]
             if self._counts is self._warmup and due[-1] >= self._measure_from_ns:
                 first = bisect_left(due, self._measure_from_ns)
-                self._offer(due[:first])
+                self._queue(due[:first])
                 self.waiting.clear()
                 self._counts, due = self._measured, due[first:]
-            self._offer(due)
+            self._queue(due)
             self._next = end
             self._step_on()
 
@@ -140,7 +147,7 @@ class Backlog:
             self.waiting.clear()
         self.published = {Phase.WARMUP: self._warmup.freeze(), Phase.MEASUREMENT: self._measured.freeze()}
 
-    def _offer(self, due: list[int]) -> None:
+    def _queue(self, due: list[int]) -> None:
         room = self._room - len(self.waiting)
         self._counts.offered += len(due)
         self._counts.dropped += max(0, len(due) - room)
@@ -151,8 +158,12 @@ class Backlog:
         pace = self._pace
         self._room = pace.room
         from_s = max(0.0, (from_ns - self._start_ns) / 1e9)
-        self._schedule = ArrivalSchedule(pace.curve, pace.share, poisson=pace.poisson, seed=pace.seed, from_s=from_s)
+        curve, share = (pace.curve, pace.share) if pace.share is not None else (RateCurve.flat(0.0), Share(0, 1))
+        self._schedule = ArrivalSchedule(curve, share, poisson=pace.poisson, seed=pace.seed, from_s=from_s)
         self._due, self._next = [], 0
+        if pace.share is None:
+            self.next_ns = NEVER
+            return
         self._step_on()
         while self.next_ns < first_ns:
             self._next = bisect_left(self._due, first_ns, self._next)

@@ -88,11 +88,11 @@ class OpenLoopExecutor(EventLoopExecutor):
 
     def set_rate(self, rate_per_s: float) -> None:
         """Offer this rate of the whole run, this worker its share of it, from now on."""
-        self._tell(lambda: self._backlog.change(self._sending_ns(), rate_per_s=rate_per_s))
+        self._tell(lambda: self._backlog.offer(self._sending_ns(), rate_per_s))
 
-    def set_share(self, share: Share) -> None:
-        """Take this part of the run's arrivals from now on."""
-        self._tell(lambda: self._backlog.change(self._sending_ns(), share=share))
+    def set_share(self, share: Share | None) -> None:
+        """Take this part of the run's arrivals from now on, or none."""
+        self._tell(lambda: self._backlog.share(self._sending_ns(), share))
 
     @property
     def arrivals(self) -> Mapping[Phase, ArrivalFigures]:

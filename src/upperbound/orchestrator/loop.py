@@ -34,6 +34,7 @@ from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
 from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
+from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED, rate_control
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
 from upperbound.orchestrator.stages import stage_control
@@ -84,6 +85,7 @@ class RunLoop:
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._search = find_max_control(store, run_id, owner, config, self._plan)
         self._stages = stage_control(store, run_id, config, self._plan)
+        self._rate = rate_control(store, run_id, owner, config)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None
         self._limits = limits or Limits()
@@ -166,13 +168,15 @@ class RunLoop:
         return is_over(view), run
 
     def _actions(self, view: RunView, run: RunRow) -> list[Action]:
-        """Return what is to be done; a search and stages move on only in a run that goes on."""
+        """Return what is to be done; a search, stages and a rate move on only in a run that goes on."""
         actions = decide(view)
         going_on = run.status is RunStatus.RUNNING and not any(isinstance(action, Stop | Fail) for action in actions)
         if self._search is not None and going_on and self._search.tick(run):
             actions.append(Stop(SEARCH_OVER, RunStatus.STOPPING))
         if self._stages is not None and going_on:
             self._stages.tick(run)
+        if self._rate is not None and going_on and self._rate.tick(run):
+            actions.append(Stop(BOUNDS_LIMIT_REACHED, RunStatus.STOPPING))
         return actions
 
     def _note(self, run: RunRow) -> None:

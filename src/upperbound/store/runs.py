@@ -296,6 +296,24 @@ class RunRepository:
         """
         self._set_targets(run_id, targets, {"find_max_state": dict(state)}, events=events, holder=holder)
 
+    def set_qps_control(
+        self,
+        run_id: str,
+        state: Mapping[str, Any],
+        targets: Mapping[str, int],
+        events: Sequence[NewEvent] = (),
+        *,
+        expected: Mapping[str, int],
+        holder: str | None = None,
+    ) -> bool:
+        """Write what sizes the threads of a rate remembers, with the targets it has changed and what tells of them.
+
+        Nothing of it unless the run is RUNNING and its targets are ``expected``; says whether it was written. Raises
+        :class:`RunNotFound`.
+        """
+        changes = {"qps_controller_state": dict(state)}
+        return self._set_targets(run_id, targets, changes, expected=expected, events=events, holder=holder)
+
     def _set_targets(
         self,
         run_id: str,

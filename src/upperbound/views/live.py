@@ -141,7 +141,12 @@ class LiveTracker:
         last = _merged([track.last for track in tracks])
         total = _merged([track.newest for track in tracks])
         latency = latency_ms(last.latencies)
-        offered, due = last.arrivals, total.arrivals
+        due = total.arrivals
+        targets = [
+            track.last.arrivals.expected / track.last.seconds
+            for track in tracks
+            if track.last is not None and track.last.arrivals is not None
+        ]
         load = config.scenario.load
         phase_elapsed_s, phase_total_s = _phase_time(run, PhasePlan(load.warmup_seconds, load.duration_seconds))
         rates = [worker.qps for worker in alive if worker.qps is not None]
@@ -154,7 +159,7 @@ class LiveTracker:
             phase_elapsed_s=phase_elapsed_s,
             phase_total_s=phase_total_s,
             qps=sum(rates) if rates else None,
-            target_qps=offered.expected / last.seconds if offered is not None and last.seconds > 0 else None,
+            target_qps=sum(targets) if targets else None,
             waiting=None if due is None else due.unstarted,
             dropped=None if due is None else due.dropped,
             p50_ms=latency.p50_ms,

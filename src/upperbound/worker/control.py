@@ -6,14 +6,13 @@ It never shares a lock with the measuring loop: it reads counters the loop leave
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from upperbound.clock import Clock
+from upperbound.domain.arrivals import Share
 from upperbound.domain.events import EventType
-from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.histogram import latency_ms
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import TERMINAL, RunStatus
@@ -24,6 +23,7 @@ from upperbound.store.events import EventRow
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
+from upperbound.worker.load_port import Load
 from upperbound.worker.resources import ResourceMeter, ResourceReader
 from upperbound.worker.thread_target import ThreadTarget
 
@@ -83,40 +83,6 @@ class StartOrder:
         return self.plan.phase_at((now_ns - self.start_ns) / 1e9)
 
 
-class Load(Protocol):
-    """What the control side sees of the running load."""
-
-    @property
-    def active_threads(self) -> int:
-        """Connections open and wanted."""
-        ...
-
-    @property
-    def target_threads(self) -> int:
-        """Connections wanted."""
-        ...
-
-    def figures(self, phase: Phase) -> PhaseFigures:
-        """Return what has been counted in ``phase`` so far."""
-        ...
-
-    def totals(self) -> tuple[int, int]:
-        """Return how many operations have succeeded and failed since the start, warmup included."""
-        ...
-
-    def stop(self) -> None:
-        """Send nothing from now on."""
-        ...
-
-    def set_threads(self, threads: int) -> None:
-        """Keep this many threads busy."""
-        ...
-
-    def cancel_in_flight(self) -> int:
-        """Ask the target to cancel what is in flight."""
-        ...
-
-
 class Control:
     """Reports to the store and takes its orders.
 
@@ -143,6 +109,10 @@ class Control:
         self._detail = ""
         self._last_error = ""
         self._load: Load | None = None
+        self._rate: float | None = None
+        """The rate of the run that this worker was last told of; None for the scenario's."""
+        self._sharing: tuple[str, ...] = ()
+        """The workers that it was last said to be shared by; none for those of the plan."""
         self._sequence_seen = 0
         self._snapshots_taken = 0
         self._order: StartOrder | None = None
@@ -192,6 +162,10 @@ class Control:
         # What it took to get here, with imports and logins, must not be held against the load by a guardrail.
         self._resources.begin_anew()
         self._load = load
+        if self._rate is not None:
+            load.set_rate(self._rate)
+        if self._sharing:
+            load.set_share(self._share_of(self._sharing))
         if self.is_stopping:
             load.stop()
 
@@ -351,6 +325,10 @@ class Control:
                     self._cancel_at_ns = self._clock.monotonic_ns() + int(cancel_after_s * 1e9)
                     log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
                     self._stop()
+                case EventType.SET_WORKER_TARGET if "sharing" in event.data:
+                    self._set_sharing(event.data["sharing"])
+                case EventType.SET_WORKER_TARGET if "target_qps" in event.data:
+                    self._set_rate(float(event.data["target_qps"]))
                 case EventType.SET_WORKER_TARGET:
                     ramp_s = float(event.data.get("ramp_seconds") or 0.0)
                     self._aim(int(event.data["target_threads"]), ramp_s, str(event.data.get("reason", "target")))
@@ -410,6 +388,24 @@ class Control:
             self._stop()
         elif isinstance(target, int) and target != self._target.goal:
             self._aim(target, 0.0, "" if self._target.goal is None else "the run's row says so")
+
+    def _set_rate(self, rate_per_s: float) -> None:
+        """Offer another rate of the run from now on, or from the beginning of a load that is still to come."""
+        self._rate = rate_per_s
+        log.info("%g per second of all workers from now on", rate_per_s)
+        if self._load is not None:
+            self._load.set_rate(rate_per_s)
+
+    def _set_sharing(self, worker_ids: Sequence[str]) -> None:
+        """Offer an equal part of the run's rate with these workers, or nothing when not among them."""
+        self._sharing = tuple(worker_ids)
+        log.info("the rate is shared by %s", ", ".join(worker_ids))
+        if self._load is not None:
+            self._load.set_share(self._share_of(self._sharing))
+
+    def _share_of(self, sharing: Sequence[str]) -> Share | None:
+        own = self._options.worker_id
+        return Share(sharing.index(own), len(sharing)) if own in sharing else None
 
     def _steer(self, now_ns: int) -> None:
         """Let the load use as many threads as it shall at this moment."""

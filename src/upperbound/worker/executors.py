@@ -1,7 +1,7 @@
 """Which executor carries a scenario's load."""
 
 from upperbound.domain.arrivals import RateCurve, Share
-from upperbound.domain.stages import Change, profile
+from upperbound.domain.stages import profile
 from upperbound.loadgen.backlog import Pace
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor
@@ -24,12 +24,13 @@ def make_executor(
 ) -> EventLoopExecutor:
     """Return what sends the operations of ``prepared``: by a schedule when the scenario says a rate, else in a loop."""
     load = config.scenario.load
-    seed = config.seed + group_id
+    seed, planned = config.seed + group_id, len(config.threads)
     if isinstance(load, QpsLoad):
         return OpenLoopExecutor(
             pace=Pace(
                 curve=rate_curve(load),
-                share=Share(group_id, max(len(config.threads), group_id + 1)),
+                # A worker that joins later has no share until all hear of it at once: else the rate would be exceeded.
+                share=Share(group_id, planned) if group_id < planned else None,
                 poisson=load.arrivals is Arrivals.POISSON,
                 seed=config.seed,
                 backlog_s=load.max_backlog_seconds,
@@ -56,6 +57,5 @@ def make_executor(
 
 def rate_curve(load: QpsLoad) -> RateCurve:
     """Return the rate of the whole run over its time, with the stages of the scenario."""
-    changes = [Change(stage.at, stage.target_qps or load.target_qps, stage.ramp_seconds) for stage in load.stages]
     total_s = load.warmup_seconds + load.duration_seconds
-    return RateCurve(profile(load.target_qps, changes, warmup_s=load.warmup_seconds, total_s=total_s).points)
+    return RateCurve(profile(load.target_qps, load.changes, warmup_s=load.warmup_seconds, total_s=total_s).points)

@@ -71,7 +71,7 @@ class RunningLoad:
         if self._open_loop is not None:
             self._open_loop.set_rate(rate_per_s)
 
-    def set_share(self, share: Share) -> None:
+    def set_share(self, share: Share | None) -> None:
         """Offer another share of the run's rate; a closed loop has none and stays as it is."""
         if self._open_loop is not None:
             self._open_loop.set_share(share)

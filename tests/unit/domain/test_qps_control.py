@@ -94,6 +94,20 @@ def test_a_worker_is_wanted_when_all_are_at_their_ceiling_and_the_rate_is_missed
     assert control(joining, replace(STARVED, workers=2), bounds).threads == 8
 
 
+def test_without_bounds_a_worker_is_added_only_while_the_one_before_has_helped() -> None:
+    unbounded = replace(AT_CEILING, max_workers=9, patience_intervals=None)
+    state = QpsState()
+    for _ in range(GROW_PATIENCE):
+        state = control(state, STARVED, unbounded)
+    assert (state.verdict, state.achieved_before) == (Verdict.ADD_WORKER, 400.0)
+    no_help, help_ = (replace(STARVED, threads=8, workers=2, achieved_qps=qps) for qps in (401.0, 700.0))
+    for interval, verdict in ((no_help, Verdict.STEADY), (help_, Verdict.ADD_WORKER)):
+        following = state
+        for _ in range(GROW_PATIENCE):
+            following = control(following, interval, unbounded)
+        assert following.verdict is verdict
+
+
 def test_no_worker_is_wanted_while_threads_may_still_grow_or_the_rate_is_met() -> None:
     bounds = replace(AT_CEILING, max_workers=3)
     growing = replace(STARVED, threads=2)
@@ -118,6 +132,7 @@ def test_neither_a_warmup_nor_endless_patience_ends_at_the_bounds() -> None:
     for _ in range(10):
         state = control(state, replace(STARVED, judged=False), AT_CEILING)
         assert state.verdict is Verdict.STEADY
+    assert control(state, STARVED, AT_CEILING).verdict is Verdict.STEADY, "the patience begins with the measurement"
     for _ in range(10):
         state = control(state, STARVED, replace(AT_CEILING, patience_intervals=None))
         assert state.verdict is Verdict.STEADY

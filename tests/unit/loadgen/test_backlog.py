@@ -93,11 +93,25 @@ def test_a_worker_that_joins_late_need_not_compute_what_was_before_it() -> None:
 
 def test_what_is_changed_before_the_beginning_holds_from_the_beginning() -> None:
     backlog = Backlog(THOUSAND)
-    backlog.change(START - S, rate_per_s=100, share=Share(1, 2))
+    backlog.offer(START - S, 100)
+    backlog.share(START - S, Share(1, 2))
     backlog.plan(START, START)
     backlog.begin(START)
     backlog.publish(START + S, START + S)
     assert backlog.published[Phase.MEASUREMENT].offered == 50
+
+
+def test_a_worker_without_a_share_offers_nothing_until_it_is_given_one() -> None:
+    backlog = begun(replace(THOUSAND, share=None))
+    backlog.admit(START + S // 2)
+    backlog.share(START + S // 2, Share(1, 2))
+    backlog.publish(START + S, START + S)
+    figures = backlog.published[Phase.MEASUREMENT]
+    assert (figures.offered, round(figures.expected)) == (250, 250)
+    backlog = begun()
+    backlog.share(START + S // 2, None)
+    backlog.publish(START + S, START + S)
+    assert backlog.published[Phase.MEASUREMENT].offered == 501
 
 
 def test_without_a_plan_the_measurement_begins_at_once() -> None:
@@ -124,7 +138,7 @@ def test_every_arrival_is_counted_once_whatever_changes(
         backlog.admit(now)
         seen += [backlog.take(now) for _ in range(min(takes, len(backlog.waiting)))]
         if rate is not None:
-            backlog.change(now, rate_per_s=rate)
+            backlog.offer(now, rate)
     backlog.publish(now, now)
     total = backlog.published[Phase.WARMUP] + backlog.published[Phase.MEASUREMENT]
     assert seen == sorted(set(seen))
@@ -141,7 +155,7 @@ def test_workers_that_hear_of_a_change_together_offer_the_whole_rate() -> None:
     at = START + 333_333_333
     joined = Backlog(replace(THOUSAND, share=Share(2, 3)))
     for index, backlog in enumerate(workers):
-        backlog.change(at, share=Share(index, 3))
+        backlog.share(at, Share(index, 3))
     joined.plan(START, START)
     joined.begin(at)
     for backlog in (*workers, joined):

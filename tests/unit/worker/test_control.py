@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
+from upperbound.domain.arrivals import Share
 from upperbound.domain.events import EventType
 from upperbound.domain.figures import KindFigures, PhaseFigures
 from upperbound.domain.histogram import Histogram
@@ -38,6 +39,8 @@ class FakeLoad:
 
     stopped: threading.Event = field(default_factory=threading.Event)
     threads: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    shares: list[Share | None] = field(default_factory=list)
     cancelled: int = 0
     succeeded: int = 0
     failed: int = 0
@@ -56,6 +59,12 @@ class FakeLoad:
 
     def set_threads(self, threads: int) -> None:
         self.threads.append(threads)
+
+    def set_rate(self, rate_per_s: float) -> None:
+        self.rates.append(rate_per_s)
+
+    def set_share(self, share: Share | None) -> None:
+        self.shares.append(share)
 
     def cancel_in_flight(self) -> int:
         self.cancelled += 1
@@ -538,6 +547,30 @@ def test_a_target_is_applied_by_the_worker_it_is_for_once(rig: Rig) -> None:
     until(lambda: len(rig.load.threads) == 2, "the targets are applied")
     rig.settle()
     assert rig.load.threads == [6, 2]
+
+
+def test_a_rate_that_is_set_before_the_load_is_there_holds_from_its_beginning(rig: Rig) -> None:
+    for rate in (100, 250):
+        rig.store.events.append(RUN, EventType.SET_WORKER_TARGET, {"target_qps": rate}, scope="RUN")
+    rig.begin()
+    until(lambda: rig.load.rates == [250.0], "the load is told of the newest")
+    rig.store.events.append(RUN, EventType.SET_WORKER_TARGET, {"target_qps": 70.5}, scope="RUN")
+    until(lambda: rig.load.rates == [250.0, 70.5], "the load is told of the next")
+    assert rig.load.threads == []
+
+
+def test_a_rate_is_shared_by_the_workers_that_are_said_to(rig: Rig) -> None:
+    def say(*worker_ids: str) -> None:
+        rig.store.events.append(RUN, EventType.SET_WORKER_TARGET, {"sharing": worker_ids}, scope="RUN")
+
+    say("worker-0", WORKER)
+    rig.begin()
+    until(lambda: rig.load.shares == [Share(1, 2)], "what was said before the load was there holds for it")
+    say("worker-0", WORKER, "worker-2")
+    say("worker-0", "worker-2")
+    say(WORKER)
+    until(lambda: len(rig.load.shares) == 4, "the load is told")
+    assert rig.load.shares[1:] == [Share(1, 3), None, Share(0, 1)]
 
 
 def target(rig: Rig, threads: int, scope: str = "WORKER", **data: Any) -> None:
