@@ -78,7 +78,7 @@ class Bench:
 
     def make_tables(self) -> None:
         """Create pgbench's tables at :data:`SCALE`."""
-        self._run([self.pgbench, "-i", "-q", "-s", str(SCALE)])
+        self.run([self.pgbench, "-i", "-q", "-s", str(SCALE)])
         with psycopg.connect(self.server.url_with_password(), autocommit=True) as connection:
             connection.execute("VACUUM (FREEZE, ANALYZE) pgbench_accounts")
 
@@ -91,10 +91,10 @@ class Bench:
                 path.write_text(f"\\set aid random(1, {ACCOUNTS})\n{text.format(aid=':aid')};\n")
                 scripts += ["-f", f"{path}@{weight}"]
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            said = self._run(f"{self.pgbench} -n -M prepared -c {connections} -j {jobs} -T {seconds}".split() + scripts)
+            said = self.run(f"{self.pgbench} -n -M prepared -c {connections} -j {jobs} -T {seconds}".split() + scripts)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        per_s = float(_found(r"tps = ([\d.]+)", said))
-        count = int(_found(r"number of transactions actually processed: (\d+)", said))
+        per_s = float(found(r"tps = ([\d.]+)", said))
+        count = int(found(r"number of transactions actually processed: (\d+)", said))
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Speed(per_s, cpu_s / count * 1e6)
 
@@ -157,7 +157,8 @@ class Bench:
         )
         return path
 
-    def _run(self, command: list[str]) -> str:
+    def run(self, command: list[str]) -> str:
+        """Run a program on the server and return what it prints; ends the benchmark when it fails."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{command[0]} failed: {done.stderr.strip()}")
@@ -212,7 +213,6 @@ class _CpuMeter:
     def __init__(self, on_measurement: Callable[[], None]) -> None:
         self._on_measurement = on_measurement
         self._measuring = False
-        self._workers = 0
         self._spent: list[tuple[float, float]] = []
         self._over = threading.Event()
 
@@ -242,21 +242,26 @@ class _CpuMeter:
             thread.join()
 
     def _look(self) -> None:
-        clock, own = SystemClock(), psutil.Process()
+        clock, workers = SystemClock(), list[psutil.Process]()
         while not self._over.wait(0.2):
             if not self._measuring:
                 continue
-            spent, workers = 0.0, 0
-            for process in own.children():
-                with contextlib.suppress(psutil.Error):
-                    if "upperbound.worker" in process.cmdline():
-                        times = process.cpu_times()
-                        spent += times.user + times.system
-                        workers += 1
+            # Found once: going through every process of the machine takes time from what is measured.
+            workers = workers or [one for one in psutil.Process().children() if _is_worker(one)]
+            spent = 0.0
             # A worker that has just ended by its plan takes its time with it.
-            if workers >= self._workers:
-                self._workers = workers
+            with contextlib.suppress(psutil.Error):
+                for process in workers:
+                    times = process.cpu_times()
+                    spent += times.user + times.system
                 self._spent.append((clock.monotonic_ns() / 1e9, spent))
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "upperbound.worker" in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 def pairs(
@@ -282,7 +287,8 @@ def pairs(
     return first, second
 
 
-def _found(pattern: str, text: str) -> str:
+def found(pattern: str, text: str) -> str:
+    """Return the first group of a pattern; ends the benchmark when the text has none."""
     match = re.search(pattern, text)
     if match is None:
         raise SystemExit(f"no {pattern!r} in what was printed: {text}")
