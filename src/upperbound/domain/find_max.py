@@ -27,7 +27,9 @@ from upperbound.domain.find_max_steps import (
 REPEATS: Final = 2
 """Steps made again with the threads of the answer."""
 MOST_BISECTIONS: Final = 8
-"""Steps between the last good and the first bad one; noise may keep them from ever meeting."""
+"""Numbers of threads tried between the last good and the first bad one; noise may keep them from ever meeting."""
+MOST_BACK_OFFS: Final = 3
+"""Times in a row that the last good number of threads is tried, until it is good again."""
 EXPECTED_NOISE_RATIO: Final = 0.5
 """Standard deviation of a step's throughput that is expected, as a share of ``qps_stability_pct``."""
 
@@ -152,7 +154,7 @@ def observe(plan: FindMaxPlan, state: FindMaxState, figures: StepFigures) -> Fin
         case Purpose.CLIMB:
             return _after_climb(plan, state, record)
         case Purpose.BACK_OFF:
-            return _make(state, state.bad_threads or step.threads, Purpose.CONFIRM)
+            return _after_back_off(state, record)
         case Purpose.CONFIRM:
             return _after_confirm(plan, state, record)
         case Purpose.BISECT:
@@ -183,6 +185,14 @@ def _after_climb(plan: FindMaxPlan, state: FindMaxState, record: StepRecord) -> 
     return _make(state, record.threads, Purpose.CONFIRM)
 
 
+def _after_back_off(state: FindMaxState, record: StepRecord) -> FindMaxState:
+    """Try the failure again, once what was good before is good again: till then something else disturbs."""
+    again = [earlier.step.purpose for earlier in state.records[-MOST_BACK_OFFS:]]
+    if record.limiter is not None and again != [Purpose.BACK_OFF] * MOST_BACK_OFFS:
+        return _make(state, record.threads, Purpose.BACK_OFF)
+    return _make(state, state.bad_threads or record.threads, Purpose.CONFIRM)
+
+
 def _after_confirm(plan: FindMaxPlan, state: FindMaxState, record: StepRecord) -> FindMaxState:
     """Close in when the failure was seen again; else it was noise, and the search climbs on."""
     if record.limiter is None:
@@ -201,9 +211,13 @@ def _climb_on(plan: FindMaxPlan, state: FindMaxState, threads: int) -> FindMaxSt
 
 def _close_in(plan: FindMaxPlan, state: FindMaxState) -> FindMaxState:
     """Bisect between the most threads that fall short of what is possible and the fewest that do not, or fail."""
+    last = state.records[-1]
+    doubtful = last.step.purpose is Purpose.BISECT and last.limiter is not None and last.limiter not in SOFT
+    if doubtful and sum(record.threads == last.threads for record in state.records) == 1:
+        return _make(state, last.threads, Purpose.BISECT)
     bracket = _bracket(plan, state)
     state = replace(state, bad_threads=bracket.high, limiter=bracket.limiter, reason=bracket.reason)
-    bisected = [record.threads for record in state.records if record.step.purpose is Purpose.BISECT]
+    bisected = {record.threads for record in state.records if record.step.purpose is Purpose.BISECT}
     resolution = max(1, int(_noise(plan, state) * bracket.high))
     gaps = [(bracket.low, bracket.high)]
     # What lies just above was skipped by the climb: the peak may be there. One look is enough unless it turns down.

@@ -102,6 +102,45 @@ def test_one_bad_step_is_noise_and_the_search_climbs_on() -> None:
     assert state.answer.low <= 60 <= (state.answer.high or 0)
 
 
+def test_what_disturbs_good_steps_as_well_is_waited_for() -> None:
+    healthy = Slots(60)
+    calls: list[int] = []
+
+    def server(threads: int) -> StepFigures:
+        calls.append(threads)
+        made = healthy(threads)
+        return replace(made, p95_ms=90.0) if 4 <= len(calls) <= 6 else made
+
+    state = search(server)
+    purposes = [(record.threads, record.step.purpose) for record in state.records[3:8]]
+    assert purposes == [
+        (35, Purpose.CLIMB),
+        (25, Purpose.BACK_OFF),
+        (25, Purpose.BACK_OFF),
+        (25, Purpose.BACK_OFF),
+        (35, Purpose.CONFIRM),
+    ]
+    assert state.answer is not None
+    assert state.answer.low <= 60 <= (state.answer.high or 0)
+
+
+def test_a_limit_that_is_broken_while_closing_in_is_seen_twice() -> None:
+    healthy = Slots(30)
+    spoiled: list[int] = []
+
+    def server(threads: int) -> StepFigures:
+        made = healthy(threads)
+        if threads % 10 == 5 or threads in spoiled:
+            return made
+        spoiled.append(threads)
+        return replace(made, failed=made.operations)
+
+    state = search(server)
+    assert len(spoiled) > 1, "every bisecting step was spoiled once"
+    assert state.answer is not None
+    assert (state.answer.limiter, state.answer.low <= 30 <= (state.answer.high or 0)) == (Limiter.KNEE, True)
+
+
 def test_a_knee_below_the_first_step_is_looked_for_below_it() -> None:
     state = search(Slots(2))
     assert state.answer is not None
