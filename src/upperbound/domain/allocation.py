@@ -165,6 +165,11 @@ class WorkerPlan:
         """The most threads that the plan is sure to come to."""
         return max(self.total_threads, self.peak or 0)
 
+    @property
+    def peak_per_worker(self) -> int:
+        """The most threads of one worker that the plan is sure to come to."""
+        return max((*self.threads, -(-self.peak_threads // self.worker_count)))
+
 
 def _fewest_workers(fewest: int, most: int, bounds: Bounds) -> int | None:
     """Return how many workers it takes to carry between ``fewest`` and ``most`` threads; None when none can.

@@ -10,10 +10,8 @@ from typing import Final
 import psutil
 
 from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
-from upperbound.errors import ConfigurationError
 from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.model import Scenario
-from upperbound.scenario.unsupported import not_run_yet
 
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -59,13 +57,7 @@ def host_facts() -> HostFacts:
 
 
 def plan_on_host(scenario: Scenario, facts: HostFacts) -> WorkerPlan:
-    """Plan the workers of ``scenario`` on this machine.
-
-    Raises:
-        ConfigurationError: the scenario asks for what this version does not do.
-    """
-    if problems := not_run_yet(scenario.model_dump()):
-        raise ConfigurationError("the scenario cannot be run", problems=problems)
+    """Plan the workers of ``scenario`` on this machine."""
     stages = [stage.threads for stage in scenario.load.stages if stage.threads is not None]
     return plan_workers(
         threads=scenario.threads,

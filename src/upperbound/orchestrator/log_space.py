@@ -9,6 +9,7 @@ from upperbound.domain.allocation import WorkerPlan
 from upperbound.errors import ConfigurationError
 from upperbound.querylog.records import RECORD
 from upperbound.querylog.spool import RESERVE_BYTES
+from upperbound.scenario.loads import FindMaxLoad, QpsLoad
 from upperbound.scenario.model import Scenario
 
 FREE_DISK_BYTES: Final = 256 * 2**20
@@ -23,14 +24,17 @@ _HINT: Final = "free disk space, or point UPPERBOUND_HOME to another disk"
 def log_bytes(scenario: Scenario, plan: WorkerPlan, cores: float, latency_floor_s: float = 0.0) -> int:
     """Return how much room the query log of a run may need at most.
 
-    A thread sends no more than one query in ``latency_floor_s`` plus its think time, and the generator no more than its
-    processors can. While a worker's log is sealed, the raw records and their Parquet rows are there side by side.
+    A thread sends no more than one query in ``latency_floor_s`` plus its think time, a rate is offered and not more, and
+    the generator sends no more than its processors can. While a worker's log is sealed, the raw records and their Parquet rows are there side by side.
     """
     load = scenario.load
     per_query_s = latency_floor_s + load.think_time_ms / 1000
     rate = QUERIES_PER_CORE_S * max(1.0, min(float(plan.worker_count), cores))
-    if per_query_s > 0:
-        rate = min(rate, plan.total_threads / per_query_s)
+    threads = load.max_threads if isinstance(load, FindMaxLoad) else plan.peak_threads
+    if isinstance(load, QpsLoad):
+        rate = min(rate, max([load.target_qps, *(change.goal for change in load.changes)]))
+    elif per_query_s > 0 and threads is not None:
+        rate = min(rate, threads / per_query_s)
     rows = rate * (load.warmup_seconds + load.duration_seconds)
     return int(rows * (RECORD.size + PARQUET_ROW_BYTES)) + plan.worker_count * RESERVE_BYTES
 

@@ -17,7 +17,6 @@ from upperbound.scenario.model import Scenario
 from upperbound.scenario.overrides import FROM_SET, apply_overrides
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.problem import PlacedProblem
-from upperbound.scenario.unsupported import not_run_yet
 from upperbound.scenario.validation_messages import MUST_NOT_BE_EMPTY, nearest, retell
 from upperbound.scenario.yaml_source import Path, parse_yaml
 
@@ -78,7 +77,7 @@ def parse_scenario(text: str, overrides: Sequence[str] = (), *, source: str = "s
     password, warnings = _take_password(data)
     data = _normal_form(data)
     scenario: Scenario | None = None
-    told = [(_path_of(problem.where), problem) for problem in (*not_run_yet(data), *find_problems(data))]
+    told = [(_path_of(problem.where), problem) for problem in find_problems(data)]
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:

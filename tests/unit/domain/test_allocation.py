@@ -179,6 +179,7 @@ def test_threads_fit_when_the_same_workers_can_carry_the_fewest_and_the_most(
 def test_a_plan_has_workers_for_the_most_threads_that_are_to_come() -> None:
     plan = plan_workers(threads=10, bounds=Bounds(), cap=40, lowest=5, peak=100)
     assert (plan.threads, plan.total_threads, plan.peak_threads) == ((4, 3, 3), 10, 100)
+    assert plan.peak_per_worker == 34
     assert plan_workers(threads=10, bounds=Bounds(), cap=40, lowest=2, peak=100).threads == (5, 5)
 
 

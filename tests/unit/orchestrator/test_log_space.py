@@ -36,6 +36,18 @@ def test_think_time_and_warmup_count() -> None:
     assert rows(log_bytes(thinking, PLAN, 4.0, 0.010)) == pytest.approx(160 * 15, abs=1)
 
 
+def test_a_rate_with_its_stages_is_the_most_that_is_logged_however_many_threads_it_gets() -> None:
+    load = "load={mode: QPS, target_qps: 100, duration_seconds: 10, stages: [{at: 5, target_qps: 300}]}"
+    rated = load_scenario("demo", [load]).scenario
+    assert rows(log_bytes(rated, PLAN, 4.0, 1.0)) == pytest.approx(3_000, abs=1)
+
+
+def test_a_search_is_bounded_by_its_most_threads_and_not_by_those_of_its_first_step() -> None:
+    search = "load={mode: FIND_MAX_CONCURRENCY, duration_seconds: 30, max_threads: 40}"
+    found = load_scenario("demo", ["scaling={mode: AUTO}", search]).scenario
+    assert rows(log_bytes(found, PLAN, 4.0, 0.010)) == pytest.approx(4_000 * 30, abs=1)
+
+
 @pytest.mark.parametrize(("cores", "busy"), [(0.5, 1.0), (1.5, 1.5), (4.0, 2.0)])
 def test_without_a_known_latency_the_generators_processors_bound_the_log(cores: float, busy: float) -> None:
     expected = log_space.QUERIES_PER_CORE_S * busy * 10

@@ -76,8 +76,8 @@ def _open_files(checks: CheckList, facts: HostFacts, plan: WorkerPlan | None) ->
     if plan is None:
         checks.ok("open files", f"{limit} for each process")
         return
-    needed = max(plan.threads) + SPARE_FILES
-    found = f"{limit} for each process, {needed:,} needed by a worker of {max(plan.threads):,} threads"
+    needed = plan.peak_per_worker + SPARE_FILES
+    found = f"{limit} for each process, {needed:,} needed by a worker of {plan.peak_per_worker:,} threads"
     if 0 <= facts.open_files < needed:
         checks.fail("open files", found, f"raise the limit (`ulimit -n {needed}`), or spread the threads wider")
     else:
@@ -92,7 +92,7 @@ def _processors(checks: CheckList, facts: HostFacts, plan: WorkerPlan | None) ->
         checks.ok("processors", found)
         return
     noun = "worker" if plan.worker_count == 1 else "workers"
-    found += f", {plan.worker_count} {noun} with {plan.total_threads:,} threads planned"
+    found += f", {plan.worker_count} {noun} with {plan.peak_threads:,} threads planned"
     if plan.worker_count > facts.cores:
         checks.warn(
             "processors",
@@ -110,7 +110,7 @@ def _memory(checks: CheckList, facts: HostFacts, plan: WorkerPlan | None) -> Non
     if plan is None:
         checks.ok("memory", found)
         return
-    needed = int(plan.worker_count * WORKER_BYTES + plan.total_threads * GIB_PER_THREAD * 2**30)
+    needed = int(plan.worker_count * WORKER_BYTES + plan.peak_threads * GIB_PER_THREAD * 2**30)
     found += f", about {mebibytes(needed)} planned for"
     if needed > facts.memory_bytes:
         checks.warn("memory", found, "plan fewer workers or threads, or end other programs")
