@@ -24,8 +24,9 @@ _HINT: Final = "free disk space, or point UPPERBOUND_HOME to another disk"
 def log_bytes(scenario: Scenario, plan: WorkerPlan, cores: float, latency_floor_s: float = 0.0) -> int:
     """Return how much room the query log of a run may need at most.
 
-    A thread sends no more than one query in ``latency_floor_s`` plus its think time, a rate is offered and not more, and
-    the generator sends no more than its processors can. While a worker's log is sealed, the raw records and their Parquet rows are there side by side.
+    A thread sends no more than one query in ``latency_floor_s`` plus its think time, a rate is offered and not more,
+    and the generator sends no more than its processors can. While a worker's log is sealed, the raw records and their
+    Parquet rows are there side by side.
     """
     load = scenario.load
     per_query_s = latency_floor_s + load.think_time_ms / 1000
