@@ -186,6 +186,20 @@ def fits(fewest: int, most: int, bounds: Bounds) -> bool:
     return _fewest_workers(fewest, most, bounds) is not None
 
 
+def nearest_fit(threads: int, bounds: Bounds) -> int:
+    """Return the number of threads that the bounds allow and that ``threads`` come nearest to, rather above than below.
+
+    The bounds must be consistent.
+    """
+    wanted = max(threads, bounds.floor)
+    if bounds.max_threads is None:
+        return wanted
+    workers = max(bounds.min_workers, -(-wanted // bounds.max_threads))
+    if bounds.max_workers is not None:
+        workers = min(workers, bounds.max_workers)
+    return min(max(wanted, workers * bounds.min_threads), workers * bounds.max_threads)
+
+
 def plan_workers(
     *, threads: int, bounds: Bounds, cap: int, lowest: int | None = None, peak: int | None = None, filling: bool = False
 ) -> WorkerPlan:

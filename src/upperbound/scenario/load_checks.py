@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from upperbound.domain.allocation import Bounds, fits, threads_for_rate
+from upperbound.domain.allocation import Bounds, fits, nearest_fit, threads_for_rate
 from upperbound.errors import Problem
 from upperbound.scenario.fields import THREADS_MAX
 from upperbound.scenario.kinds import LoadMode, ScalingMode
@@ -69,29 +69,14 @@ def _check_concurrency(load: Mapping[str, Any], scaling: Mapping[str, Any], boun
     if mode in _BOUNDED and threads is None:
         hint = f"{mode} scaling needs the number of threads, for instance 16"
         yield Problem("load.threads", "is missing", hint)
-    yield from _check_threads("load.threads", threads, mode, bounds)
-    if mode != ScalingMode.BOUNDED:
-        return
-    found: list[Problem] = []
-    for where, goal in goals_of(load, "threads"):
-        found += _check_threads(where, goal, mode, bounds)
-    yield from found
-    counts = [
-        count for value in (threads, *(goal for _, goal in goals_of(load, "threads"))) if (count := positive(value))
-    ]
-    fit = [count for count in counts if bounds.floor <= count <= (bounds.ceiling or count)]
-    if fit == counts and counts and bounds.consistent and not fits(min(counts), max(counts), bounds):
-        yield _no_number_of_workers(min(counts), max(counts), bounds)
-
-
-def _no_number_of_workers(fewest: int, most: int, bounds: Bounds) -> Problem:
-    """Return the problem of threads, each within the bounds, that no number of workers can carry."""
-    threads = _plural(most, "thread") if fewest == most else f"{fewest} to {most} threads"
-    each = f"at least {bounds.min_threads}" + (f" and at most {bounds.max_threads}" if bounds.max_threads else "")
-    where = "load.threads" if fewest == most else "load.stages"
-    return Problem(
-        where, f"no number of workers carries {threads} with {each} each", "lower min_threads or raise max_threads"
-    )
+    goals = goals_of(load, "threads") if mode == ScalingMode.BOUNDED else []
+    given = [("load.threads", threads), *goals]
+    alone = [problem for where, count in given for problem in _check_threads(where, count, mode, bounds)]
+    yield from alone
+    counts = [count for _, value in given if (count := positive(value))]
+    if goals and counts and not alone and bounds.consistent and not fits(min(counts), max(counts), bounds):
+        message = f"no number of workers carries {min(counts)} to {max(counts)} threads with {_each(bounds)}"
+        yield Problem("load.stages", message, "lower min_threads or raise max_threads")
 
 
 def _check_threads(where: str, given: Any, mode: Any, bounds: Bounds) -> Iterator[Problem]:
@@ -115,6 +100,10 @@ def _check_threads(where: str, given: Any, mode: Any, bounds: Bounds) -> Iterato
     elif threads < bounds.floor:
         message = f"{_plural(threads, 'thread')} cannot make up at least {each}: {bounds.floor}"
         yield Problem(where, message, f"raise {name} to {bounds.floor}, or lower min_workers or min_threads")
+    elif bounds.consistent and not fits(threads, threads, bounds):
+        message = f"no number of workers carries {_plural(threads, 'thread')} with {_each(bounds)}"
+        nearest = nearest_fit(threads, bounds)
+        yield Problem(where, message, f"make it {nearest}, or lower min_threads or raise max_threads")
 
 
 def _check_rate(load: Mapping[str, Any], scaling: Mapping[str, Any], bounds: Bounds) -> Iterator[Problem]:
@@ -186,6 +175,11 @@ def _check_min_qps(load: Mapping[str, Any], mode: Any, slo: Mapping[str, Any]) -
                 f"{_short(think_ms)} ms: at most {_short(threads * 1e3 / think_ms)}/s"
             )
             yield Problem("slo.min_qps", message, f"raise load.threads above {needed}, or lower think_time_ms")
+
+
+def _each(bounds: Bounds) -> str:
+    """Return ``at least 4 and at most 8 each``."""
+    return f"at least {bounds.min_threads}{f' and at most {bounds.max_threads}' if bounds.max_threads else ''} each"
 
 
 def _most(bounds: Bounds) -> str:

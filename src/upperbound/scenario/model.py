@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from upperbound.domain.allocation import threads_for_rate
+from upperbound.domain.allocation import nearest_fit, threads_for_rate
 from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
 from upperbound.domain.qps_control import HEADROOM, SPARE
 from upperbound.domain.run_view import LossPolicy
@@ -250,4 +250,4 @@ class Scenario(ScenarioModel):
         wanted = THREADS_UNSAID
         if latency_ms is not None:
             wanted = threads_for_rate(self.load.target_qps, latency_ms * HEADROOM) + SPARE
-        return max(bounds.floor, wanted if bounds.ceiling is None else min(wanted, bounds.ceiling))
+        return nearest_fit(wanted, bounds)

@@ -1,10 +1,21 @@
 """Threads are spread evenly, deterministically, and within their bounds."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from upperbound.domain.allocation import Bounds, allocate, fits, per_worker_cap, plan_workers, scale_down, worker_count
+from upperbound.domain.allocation import (
+    Bounds,
+    allocate,
+    fits,
+    nearest_fit,
+    per_worker_cap,
+    plan_workers,
+    scale_down,
+    worker_count,
+)
 
 TOTALS = st.integers(0, 5_000)
 WORKERS = st.integers(1, 60)
@@ -174,6 +185,21 @@ def test_threads_fit_when_the_same_workers_can_carry_the_fewest_and_the_most(
 ) -> None:
     bounds = Bounds(1, 2, 4, 8) if fewest != 9 else Bounds(1, 2, 5, 8)
     assert fits(fewest, most, bounds) is possible
+
+
+@given(st.integers(1, 6), st.integers(0, 6), st.integers(1, 20), st.integers(0, 20), st.integers(1, 500))
+def test_the_nearest_number_of_threads_that_fits_fits(
+    min_workers: int, more_workers: int, min_threads: int, more_threads: int, threads: int
+) -> None:
+    bounds = Bounds(min_workers, min_workers + more_workers, min_threads, min_threads + more_threads)
+    found = nearest_fit(threads, bounds)
+    assert fits(found, found, bounds)
+    if fits(threads, threads, bounds):
+        assert found == threads
+    for loose in (replace(bounds, max_workers=None), replace(bounds, max_threads=None)):
+        found = nearest_fit(threads, loose)
+        assert found >= threads
+        assert fits(found, found, loose)
 
 
 def test_a_plan_has_workers_for_the_most_threads_that_are_to_come() -> None:

@@ -204,7 +204,15 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         bounded(max_workers=5, min_threads=4, max_threads=5),
         (
             "load.threads: no number of workers carries 11 threads with at least 4 and at most 5 each "
-            "(lower min_threads or raise max_threads)"
+            "(make it 12, or lower min_threads or raise max_threads)"
+        ),
+    ),
+    "a first step between what workers can have": (
+        search(start_threads=7),
+        bounded(max_workers=5, min_threads=4, max_threads=5),
+        (
+            "load.start_threads: no number of workers carries 7 threads with at least 4 and at most 5 each "
+            "(make it 8, or lower min_threads or raise max_threads)"
         ),
     ),
     "a stage of the wrong kind": (
