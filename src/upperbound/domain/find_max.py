@@ -30,6 +30,8 @@ MOST_BISECTIONS: Final = 8
 """Numbers of threads tried between the last good and the first bad one; noise may keep them from ever meeting."""
 MOST_BACK_OFFS: Final = 3
 """Times in a row that the last good number of threads is tried, until it is good again."""
+KNEE_GAP_NOISES: Final = 5.0
+"""How many times the noise more threads must have been tried before a throughput counts as all there is."""
 EXPECTED_NOISE_RATIO: Final = 0.5
 """Standard deviation of a step's throughput that is expected, as a share of ``qps_stability_pct``."""
 
@@ -42,9 +44,6 @@ class MaxType(StrEnum):
     BOUNDED_MAX = "BOUNDED_MAX"
     """At least this: the search ended at a bound of its own."""
 
-
-KNEE_GAP_NOISES: Final = 5.0
-"""How many times the noise more threads must have been tried before a throughput counts as all there is."""
 
 _BOUNDS: Final = frozenset({Limiter.THREADS, Limiter.TIME, Limiter.GENERATOR})
 
@@ -271,7 +270,7 @@ def _bracket(plan: FindMaxPlan, state: FindMaxState) -> _Bracket:
     comparable = [level for level in levels if level.is_sound or level.failure is Limiter.LATENCY]
     full = _fullest(comparable, noise)
     end = broken if full is None or (broken is not None and broken.threads <= full.threads) else full
-    end = end or next(level for level in reversed(levels) if level.failure is not None)
+    end = end or next((level for level in reversed(levels) if level.failure is not None), levels[-1])
     low = max((level.threads for level in levels if level.threads < end.threads), default=plan.min_threads - 1)
     if end is not full:
         return _Bracket(low, end.threads, end.failure or Limiter.KNEE, _last_reason(end))

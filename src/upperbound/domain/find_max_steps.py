@@ -203,6 +203,8 @@ def judge(
         return Limiter.ERRORS, f"{figures.missing_threads} of {threads} threads had no connection"
     if figures.error_pct > plan.max_error_rate_pct:
         return Limiter.ERRORS, f"{figures.error_pct:.1f} % errors (limit {plan.max_error_rate_pct:g} %)"
+    if not figures.operations:
+        return Limiter.ERRORS, "no operation succeeded while the step was measured"
     if figures.client_bound:
         return Limiter.GENERATOR, "the generator was the bottleneck"
     if figures.queueing:

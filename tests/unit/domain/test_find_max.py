@@ -209,6 +209,13 @@ def test_a_search_without_a_passing_step_has_no_best() -> None:
     assert (answer.best_threads, answer.low, answer.high, answer.limiter) == (None, 0, 1, Limiter.ERRORS)
 
 
+def test_steps_in_which_nothing_was_done_do_not_pass_for_a_knee() -> None:
+    answer = search(lambda _: figures(0.0)).answer
+    assert answer is not None
+    assert (answer.best_threads, answer.limiter) == (None, Limiter.ERRORS)
+    assert "no operation succeeded" in answer.reason
+
+
 @pytest.mark.parametrize("steps", [0, 2, 4])
 def test_time_that_runs_out_before_a_confirmed_failure_gives_a_lower_bound(steps: int) -> None:
     state = give_up(PLAN, search(Slots(30), steps=steps))
