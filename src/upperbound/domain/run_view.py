@@ -5,10 +5,11 @@ store's clock; nothing in it refers to a wall clock.
 """
 
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from upperbound.domain.guardrails import GuardrailLimits, GuardrailState, Reading
 from upperbound.domain.phases import Phase, PhasePlan
@@ -186,6 +187,19 @@ class WorkerView:
         return f"{self.worker_id} is {self.status.value}; last said: {self.last_said}"
 
 
+Ended: TypeAlias = frozenset[tuple[str, WorkerStatus | None]]
+"""Workers that will write nothing more, each with what it said last."""
+
+
+def ended(workers: Iterable[WorkerView]) -> Ended:
+    """Return those of the workers that have ended.
+
+    What was collected is whole while none is added to them: neither one that went on when its drain had taken too
+    long, nor one that was taken for dead and was not.
+    """
+    return frozenset((worker.worker_id, worker.status) for worker in workers if worker.has_ended)
+
+
 @dataclass(frozen=True)
 class RunView:
     """One run with all of its workers. Raises :class:`ValueError` when it has none."""
@@ -209,7 +223,7 @@ class RunView:
     forced: bool = False
     """Whether a second stop was asked for; looked at while STOPPING or CANCELLING, as a first one comes before."""
     processed: bool = False
-    """Whether what the workers left is collected: logs sealed, results merged and written, enrichment over."""
+    """Whether what those that have ended by now have left is collected: logs, results, enrichment."""
     on_worker_loss: LossPolicy = LossPolicy.FAIL
     """What the loss of a worker means."""
     guardrails: GuardrailLimits | None = None

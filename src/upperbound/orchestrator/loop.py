@@ -27,7 +27,7 @@ from upperbound.domain.guardrails import AddWorker, GuardrailState, ScaleDown, W
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.resize import group_of, next_worker
 from upperbound.domain.run_state import RunStatus, next_status
-from upperbound.domain.run_view import KillSignal, Limits, RunView, WorkerView
+from upperbound.domain.run_view import Ended, KillSignal, Limits, RunView, WorkerView, ended
 from upperbound.domain.watching import Watch, look
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
@@ -94,7 +94,10 @@ class RunLoop:
         self._ended: set[str] = set()
         """Workers whose processes were ended because they had gone silent."""
         self._forced = False
-        self._processed = False
+        self._at_rest: Ended = frozenset()
+        """The workers that had ended when the run was last read."""
+        self._collected: Ended | None = None
+        """Those that had when the results were made; None before."""
         self._noted: tuple[RunStatus, Phase] | None = None
         """The status and phase that the log has last told of."""
         self._meter = RateMeter()
@@ -199,16 +202,18 @@ class RunLoop:
     # Reading ----------------------------------------------------------------------------------------------------
 
     def _view(self, run: RunRow, heartbeats: Mapping[str, HeartbeatRow]) -> RunView:
+        workers = tuple(
+            self._worker(worker_id, heartbeats.get(worker_id), threads)
+            for worker_id, threads in sorted(run.worker_targets.items(), key=lambda item: group_of(item[0]))
+        )
+        self._at_rest = ended(workers)
         return RunView(
             status=run.status,
             phase=run.phase,
             status_age_s=run.status_age_s,
             elapsed_s=run.elapsed_s,
             plan=self._plan,
-            workers=tuple(
-                self._worker(worker_id, heartbeats.get(worker_id), threads)
-                for worker_id, threads in sorted(run.worker_targets.items(), key=lambda item: group_of(item[0]))
-            ),
+            workers=workers,
             limits=self._limits,
             on_worker_loss=self._config.scenario.on_worker_loss,
             guardrails=self._guardrails,
@@ -216,7 +221,7 @@ class RunLoop:
             new_worker=self._new_worker(run),
             signalled=self._signalled,
             forced=self._forced,
-            processed=self._processed,
+            processed=self._collected is not None and self._at_rest <= self._collected,
         )
 
     def _new_worker(self, run: RunRow) -> str | None:
@@ -397,7 +402,7 @@ class RunLoop:
                 enrichment_reason="this version does not read the server's own statistics",
             ),
         )
-        self._processed = True
+        self._collected = self._at_rest
         log.info(
             "processed: %d operations and %d failed, %s rows in the query log",
             figures.operations,
