@@ -1,6 +1,7 @@
 """``upperbound runs set``: other threads and workers for a run that goes on."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,14 +13,16 @@ from upperbound.errors import ConfigurationError, Problem
 if TYPE_CHECKING:
     from upperbound.orchestrator.scaling import Wanted
 
-KEYS: Final = {"threads": "threads", "connections": "threads", "workers": "workers"}
+KEYS: Final = {"threads": "threads", "connections": "threads", "workers": "workers", "target_qps": "target_qps"}
 """What may be set, and what it is called inside."""
+_RATE: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 def set_run(
     run: RunId,
     changes: Annotated[
-        list[str], typer.Argument(metavar="KEY=VALUE…", help="threads=N over all workers, workers=N, or both.")
+        list[str],
+        typer.Argument(metavar="KEY=VALUE…", help="threads=N or target_qps=N over all workers, workers=N, or several."),
     ],
     ramp: Annotated[
         float, typer.Option("--ramp", metavar="SECONDS", help="Take so long to get to the new number of threads.")
@@ -41,8 +44,12 @@ def set_run(
         run_id = opened.runs.resolve(run)
         changed = change_run(opened, run_id, wanted, initiated_by=f"{user_name()} with `upperbound runs set`")
         shares = [threads for threads in opened.runs.get(run_id).worker_targets.values() if threads]
-    if not changed.targets:
+    if wanted.target_qps is not None:
+        typer.echo(f"run {run_id}: {wanted.target_qps:g} operations per second")
+    if not changed.targets and wanted.target_qps is None:
         typer.echo(f"run {run_id}: nothing to change")
+        return
+    if not changed.targets:
         return
     moves = [f"{worker_id} joins" for worker_id in changed.joined]
     moves += [f"{worker_id} leaves" for worker_id in changed.retired]
@@ -55,6 +62,7 @@ def parse(changes: Sequence[str], ramp_s: float = 0.0) -> "Wanted":
     from upperbound.orchestrator.scaling import Wanted
 
     values: dict[str, int] = {}
+    rate: float | None = None
     problems: list[Problem] = []
     for change in changes:
         key, equals, text = (part.strip() for part in change.partition("="))
@@ -65,6 +73,13 @@ def parse(changes: Sequence[str], ramp_s: float = 0.0) -> "Wanted":
             near = difflib.get_close_matches(key, KEYS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KEYS)}"
             problems.append(Problem(key, "cannot be set", hint))
+        elif name == "target_qps":
+            if not _RATE.fullmatch(text):
+                problems.append(Problem(key, f"{text!r} is not a number"))
+            elif rate is not None:
+                problems.append(Problem(key, "is set twice"))
+            else:
+                rate = float(text)
         elif not (text.isascii() and text.isdigit()):
             problems.append(Problem(key, f"{text!r} is not a whole number"))
         elif name in values:
@@ -73,4 +88,4 @@ def parse(changes: Sequence[str], ramp_s: float = 0.0) -> "Wanted":
             values[name] = int(text)
     if problems:
         raise ConfigurationError("the run stays as it is", problems=problems)
-    return Wanted(threads=values.get("threads"), workers=values.get("workers"), ramp_s=ramp_s)
+    return Wanted(threads=values.get("threads"), workers=values.get("workers"), target_qps=rate, ramp_s=ramp_s)

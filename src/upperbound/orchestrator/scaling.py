@@ -12,6 +12,7 @@ from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_he
 from upperbound.errors import ConfigurationError, Problem
 from upperbound.orchestrator.stopping import DRAIN_TIMEOUT_S
 from upperbound.scenario.kinds import ScalingMode
+from upperbound.scenario.loads import RATE_MAX, QpsLoad
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.events import NewEvent
@@ -29,6 +30,8 @@ class Wanted:
     threads: int | None = None
     """Over all workers."""
     workers: int | None = None
+    target_qps: float | None = None
+    """Operations per second over all workers, of a run that offers a rate."""
     ramp_s: float = 0.0
     """How long the workers that are there take to get to their new threads."""
 
@@ -62,15 +65,37 @@ def change_run(store: Store, run_id: str, wanted: Wanted, *, initiated_by: str) 
         run = store.runs.get(run_id)
         _require_running(run, wanted)
         config = RunConfig.model_validate(run.scenario_config)
-        changed = resize(
-            run.worker_targets, carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
-        )
-        if not isinstance(changed, Resize):
-            raise ConfigurationError(f"run {run_id} cannot be changed so", problems=changed)
+        changed = _resized(store, run, config, wanted)
+        problems = [*_problems_of_rate(config, wanted), *(changed if not isinstance(changed, Resize) else [])]
+        if problems or not isinstance(changed, Resize):
+            raise ConfigurationError(f"run {run_id} cannot be changed so", problems=problems)
         events = _events(changed, {**run.worker_targets, **changed.targets}, wanted, initiated_by)
         if store.runs.resize(run_id, expected=run.worker_targets, targets=changed.targets, events=events):
             return changed
         log.info("run %s was changed by someone else at the same time; looking again", run_id)
+
+
+def _resized(store: Store, run: RunRow, config: RunConfig, wanted: Wanted) -> Resize | list[Problem]:
+    """Return the targets that are new; none where neither threads nor workers are to change."""
+    if wanted.threads is None and wanted.workers is None:
+        return Resize({}, (), ())
+    return resize(
+        run.worker_targets, carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
+    )
+
+
+def _problems_of_rate(config: RunConfig, wanted: Wanted) -> list[Problem]:
+    if wanted.target_qps is None:
+        return []
+    problems = []
+    if not isinstance(config.scenario.load, QpsLoad):
+        said = f"the run offers no rate: its load is {config.scenario.load.mode.value}"
+        problems.append(Problem("target_qps", said, "set threads or workers"))
+    if not 0 < wanted.target_qps <= RATE_MAX:
+        problems.append(Problem("target_qps", f"a rate is above 0 and at most {RATE_MAX:g}, not {wanted.target_qps:g}"))
+    if wanted.ramp_s:
+        problems.append(Problem("ramp", "a rate is changed at once", "leave --ramp out, or give the scenario stages"))
+    return problems
 
 
 def _require_running(run: RunRow, wanted: Wanted) -> None:
@@ -114,7 +139,11 @@ def _events(changed: Resize, after: Mapping[str, int], wanted: Wanted, initiated
         "total_workers": len(shares),
         "ramp_seconds": wanted.ramp_s,
     }
-    return [
+    rate = []
+    if wanted.target_qps is not None:
+        data = {"target_qps": wanted.target_qps, "reason": "user", **said}
+        rate.append(NewEvent(EventType.SET_WORKER_TARGET, data, scope="RUN"))
+    return rate + [
         _event(worker_id, threads, said, joins=worker_id in changed.joined)
         for worker_id, threads in changed.targets.items()
     ]

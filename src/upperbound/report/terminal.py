@@ -131,6 +131,7 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
             f"The load was changed {len(summary.changes)} times" if len(summary.changes) > 1 else "The load was changed"
         )
         said += f", at {last.at_s:.1f} s to {last.threads} threads on {_plural(last.workers, 'worker')}"
+        said += f" and {rate(last.target_qps)} per second" if last.target_qps is not None else ""
         lines.append(Text(f"{said}: the figures are of more than one load.", style="yellow"))
     if summary.generator.client_bound:
         lines.append(Text(CLIENT_BOUND, style="bold red"))

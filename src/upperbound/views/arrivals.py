@@ -7,6 +7,9 @@ from upperbound.scenario.loads import QpsLoad
 from upperbound.scenario.model import Scenario
 from upperbound.views.view import View
 
+UNCHANGED_RATIO = 0.01
+"""A mean this close to the rate of the scenario is that rate."""
+
 
 class Arrivals(View):
     """The arrivals of the measurement. Each is started, dropped, or left when the load ended."""
@@ -34,12 +37,15 @@ class Arrivals(View):
 
 
 def target_rate(scenario: Scenario, figures: PhaseFigures) -> float | None:
-    """Return the rate to offer: the mean over ``figures`` where stages change it; None in a closed loop."""
+    """Return the rate to offer, its mean over ``figures`` where stages or users change it; None in a closed loop."""
     if not isinstance(scenario.load, QpsLoad):
         return None
-    if figures.arrivals is not None and figures.seconds > 0 and scenario.load.stages:
-        return figures.arrivals.expected / figures.seconds
-    return scenario.load.target_qps
+    planned = scenario.load.target_qps
+    if figures.arrivals is None or figures.seconds <= 0:
+        return planned
+    mean = figures.arrivals.expected / figures.seconds
+    # A worker's window may be some milliseconds shorter than another's, which is no change of the rate.
+    return planned if abs(mean / planned - 1) <= UNCHANGED_RATIO and not scenario.load.stages else mean
 
 
 def arrivals_of(scenario: Scenario, figures: PhaseFigures, *, judged: bool) -> Arrivals | None:

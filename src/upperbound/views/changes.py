@@ -21,6 +21,8 @@ class Change(View):
     """Over all workers, from then on."""
     workers: int
     """From then on."""
+    target_qps: float | None = None
+    """Operations per second over all workers from then on; null when the rate stayed, or there was none."""
     ramp_seconds: float
     """How long it was to take."""
 
@@ -37,6 +39,7 @@ def changes_of(run: "RunRow", events: Iterable["EventRow"]) -> list[Change]:
             initiated_by=data["initiated_by"],
             threads=data["total_threads"],
             workers=data["total_workers"],
+            target_qps=data.get("target_qps"),
             ramp_seconds=data["ramp_seconds"],
         )
     return list(changes.values())

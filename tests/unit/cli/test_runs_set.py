@@ -12,7 +12,7 @@ from upperbound.cli.runs_set import parse, set_run
 from upperbound.domain.events import EventType
 from upperbound.domain.run_state import RunStatus
 from upperbound.errors import ConfigurationError
-from upperbound.orchestrator.scaling import Wanted
+from upperbound.orchestrator.scaling import Wanted, change_run
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.runs import NewRun
@@ -53,6 +53,35 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         opened.runs.transition(RUN_ID, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
         opened.runs.mark_running(RUN_ID, 0)
         yield opened
+
+
+def test_a_rate_is_set_of_a_run_that_offers_one(store: Store) -> None:
+    wanted = Wanted(target_qps=250.5)
+    assert parse(["target_qps=250.5"]) == wanted
+    with pytest.raises(ConfigurationError, match="the run offers no rate: its load is CONCURRENCY"):
+        change_run(store, RUN_ID, wanted, initiated_by="ada")
+    row = store.runs.get(RUN_ID)
+    load = {"mode": "QPS", "target_qps": 100, "duration_seconds": 60}
+    config = {**row.scenario_config, "scenario": {**row.scenario_config["scenario"], "load": load}}
+    other = "20261123-101500-abc124"
+    store.runs.create(NewRun(other, "Orders", config, 2, {"worker-0": 5, "worker-1": 3}))
+    store.runs.transition(other, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
+    store.runs.mark_running(other, 0)
+    done = CliRunner().invoke(app, [other, "target_qps=250.5"])
+    assert (done.exit_code, done.output) == (0, f"run {other}: 250.5 operations per second\n")
+    (event,) = [event for event in store.events.all(other) if event.type is EventType.SET_WORKER_TARGET]
+    assert (event.scope, event.data["target_qps"]) == ("RUN", 250.5)
+    assert store.runs.get(other).worker_targets == {"worker-0": 5, "worker-1": 3}, "no thread is moved"
+    (change,) = changes_of(store.runs.get(other), store.events.all(other))
+    assert (change.target_qps, change.threads, change.workers) == (250.5, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("rate", "ramp_s", "said"), [(0.0, 0.0, "a rate is above 0"), (1e9, 0.0, "at most"), (5.0, 2.0, "changed at once")]
+)
+def test_a_rate_that_cannot_be_is_refused(store: Store, rate: float, ramp_s: float, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        change_run(store, RUN_ID, Wanted(target_qps=rate, ramp_s=ramp_s), initiated_by="ada")
 
 
 def test_threads_and_workers_are_set_and_who_did_it_is_kept(store: Store) -> None:
