@@ -35,6 +35,8 @@ SEARCH_OVER: Final = "search_over"
 """The completion reason of a search that has found its answer."""
 LAST_ANSWER_S: Final = 2.0
 """How long before the planned end a search that has no answer gives up, so that its state is written in time."""
+SILENT_S: Final = 10.0
+"""How old a worker's last report may be for its threads to count as busy."""
 SPARE_SNAPSHOTS: Final = 5
 """Snapshots read beyond those that a step's time needs."""
 
@@ -116,7 +118,7 @@ class FindMaxControl:
             self._keep(give_up(self._plan, state))
             return True
         newest = self._store.snapshots.newest(self._run_id, Phase.MEASUREMENT)
-        found = pace(self._plan, state, seen(run.worker_targets, newest), now_s)
+        found = pace(self._plan, state, seen(run.worker_targets, newest, now_s), now_s)
         if isinstance(found, FindMaxState):
             self._keep(found)
         elif isinstance(found, Window):
@@ -193,14 +195,14 @@ class FindMaxControl:
         )
 
 
-def seen(targets: Mapping[str, int], newest: Mapping[str, SnapshotRow]) -> list[WorkerSeen]:
-    """Return what the workers that carry load have reported last."""
+def seen(targets: Mapping[str, int], newest: Mapping[str, SnapshotRow], now_s: float) -> list[WorkerSeen]:
+    """Return what the workers that carry load have reported last; one that has gone silent has no busy threads."""
     workers = []
     for worker_id, wanted in targets.items():
         if not wanted:
             continue
         snapshot = newest.get(worker_id)
-        if snapshot is None:
+        if snapshot is None or now_s - snapshot.elapsed_s > SILENT_S:
             workers.append(WorkerSeen(wanted, active=0, told=0, reported_s=-math.inf))
         else:
             workers.append(WorkerSeen(wanted, snapshot.active_threads, snapshot.target_threads, snapshot.elapsed_s))

@@ -44,6 +44,7 @@ class World:
     slots: int = SLOTS
     sequence: int = 0
     figures: dict[str, PhaseFigures] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
 
     def run(self) -> RunRow:
         return self.store.runs.get(RUN)
@@ -69,7 +70,7 @@ class World:
                 by_kind={"serve": before.by_kind["serve"] + kind},
                 generator=GeneratorFigures(before.generator.busy_ns + 10**8, before.generator.wall_ns + 10**9),
             )
-            if elapsed_s > WARMUP_S:
+            if elapsed_s > WARMUP_S and worker not in self.silent:
                 self.figures[worker] = after
                 self._report(worker, wanted, elapsed_s, after)
 
@@ -128,7 +129,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
         store.runs.acquire_lease(RUN, OWNER, 1e6)
         store.runs.transition(RUN, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
         store.runs.mark_running(RUN, WARMUP_S)
-        plan = plan or FindMaxPlan(step_duration_s=5.0)
+        plan = plan or FindMaxPlan(step_duration_s=3.0)
         return World(store, moment, plan, Room(per_worker, 4), **facts)
 
     yield make
@@ -219,6 +220,17 @@ def test_threads_that_a_guardrail_took_back_make_the_generator_the_limit(make_wo
     answer = world.state().answer
     assert answer is not None
     assert (answer.limiter, answer.max_type) == (Limiter.GENERATOR, MaxType.BOUNDED_MAX)
+
+
+def test_threads_of_a_worker_that_went_silent_are_missing(make_world: Callable[..., World]) -> None:
+    world = make_world(per_worker=10)
+    world.silent = {"worker-1"}
+    answer = world.search().answer
+    assert answer is not None
+    assert answer.limiter is Limiter.ERRORS
+    assert answer.high is not None
+    assert answer.high <= 15
+    assert "threads had no connection" in answer.reason
 
 
 def test_threads_are_spread_over_those_that_carry_and_those_that_join() -> None:
