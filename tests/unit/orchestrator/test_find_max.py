@@ -201,11 +201,11 @@ def test_the_ceiling_of_the_workers_bounds_the_search(make_world: Callable[..., 
 
 
 def test_a_search_gives_up_in_time_for_its_state_to_be_written(make_world: Callable[..., World]) -> None:
-    world = make_world(duration_s=30.0)
+    world = make_world(duration_s=15.0)
     answer = world.search().answer
     assert answer is not None
     assert (answer.max_type, answer.limiter) == (MaxType.BOUNDED_MAX, Limiter.TIME)
-    assert (world.run().elapsed_s or 0) < WARMUP_S + 30.0
+    assert (world.run().elapsed_s or 0) < WARMUP_S + 15.0
     assert world.control().tick(world.run()), "it stays over"
 
 
