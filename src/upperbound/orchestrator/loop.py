@@ -84,7 +84,7 @@ class RunLoop:
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._search = find_max_control(store, run_id, owner, config, self._plan)
-        self._stages = stage_control(store, run_id, config, self._plan)
+        self._stages = stage_control(store, run_id, owner, config, self._plan)
         self._rate = rate_control(store, run_id, owner, config)
         guardrails = config.scenario.guardrails
         self._guardrails = guardrails.limits() if guardrails else None

@@ -24,17 +24,21 @@ _STEP = "stage-"
 """Begins the ``step_id`` of the events that announce a stage; its place among the stages follows."""
 
 
-def stage_control(store: Store, run_id: str, config: RunConfig, phases: PhasePlan) -> "StageControl | None":
+def stage_control(store: Store, run_id: str, owner: str, config: RunConfig, phases: PhasePlan) -> "StageControl | None":
     """Return what follows a run's stages; None when it has none, or its workers follow them by themselves."""
     load = config.scenario.load
-    return StageControl(store, run_id, config, phases) if isinstance(load, ConcurrencyLoad) and load.stages else None
+    if not isinstance(load, ConcurrencyLoad) or not load.stages:
+        return None
+    return StageControl(store, run_id, owner, config, phases)
 
 
 class StageControl:
     """Tells the workers of one run of its stages, tick by tick."""
 
-    def __init__(self, store: Store, run_id: str, config: RunConfig, phases: PhasePlan) -> None:
-        self._store, self._run_id, self._config, self._phases = store, run_id, config, phases
+    def __init__(self, store: Store, run_id: str, owner: str, config: RunConfig, phases: PhasePlan) -> None:
+        """Write only for as long as ``owner`` has the run's lease."""
+        self._store, self._run_id, self._owner = store, run_id, owner
+        self._config, self._phases = config, phases
         self._changes = config.scenario.load.changes
         self._done: int | None = None
         """How many stages have been told of; None until the events have been read."""
@@ -53,7 +57,7 @@ class StageControl:
             self._done = stage.stage + 1
 
     def _tell(self, stage: Due, run: RunRow) -> bool:
-        """Set the targets of a stage; False when somebody else has changed them meanwhile, and the next tick must."""
+        """Set the targets of a stage; False when somebody else has changed them meanwhile, or has the run by now."""
         threads = round(stage.goal)
         present = carrying(self._store, run)
         changed = resize(run.worker_targets, present, room_of(self._config), threads=threads)
@@ -67,7 +71,7 @@ class StageControl:
         events = [_event(stage, worker_id, target, total) for worker_id, target in targets.items()]
         log.info("stage %d: %d threads within %.1f s", stage.stage + 1, threads, stage.ramp_s)
         return self._store.runs.resize(
-            self._run_id, expected=run.worker_targets, targets=changed.targets, events=events
+            self._run_id, expected=run.worker_targets, targets=changed.targets, events=events, holder=self._owner
         )
 
 

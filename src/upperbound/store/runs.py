@@ -272,14 +272,20 @@ class RunRepository:
         self._set_targets(run_id, targets, {"guardrail_state": dict(state)}, holder=holder)
 
     def resize(
-        self, run_id: str, *, expected: Mapping[str, int], targets: Mapping[str, int], events: Sequence[NewEvent]
+        self,
+        run_id: str,
+        *,
+        expected: Mapping[str, int],
+        targets: Mapping[str, int],
+        events: Sequence[NewEvent],
+        holder: str | None = None,
     ) -> bool:
         """Set targets and append the events that announce them, in one transaction; workers without one yet join.
 
         Changes nothing and returns False unless the run is RUNNING and its targets are ``expected``: somebody else has
         changed it meanwhile. Raises :class:`RunNotFound`.
         """
-        return self._set_targets(run_id, targets, {}, expected=expected, events=events)
+        return self._set_targets(run_id, targets, {}, expected=expected, events=events, holder=holder)
 
     def set_find_max(
         self,

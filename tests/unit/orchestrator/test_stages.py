@@ -18,6 +18,7 @@ from upperbound.store.engine import Store, init_store, open_store
 from upperbound.store.runs import NewRun, RunRow
 
 RUN = "run-1"
+OWNER = "a controller"
 STAGES = [{"at": 10, "threads": 10, "ramp_seconds": 20}, {"at": 40, "threads": 3}]
 
 
@@ -57,11 +58,12 @@ def run(store: Store) -> RunRow:
     )
     store.runs.transition(RUN, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
     assert store.runs.mark_running(RUN, 5.0)
+    assert store.runs.acquire_lease(RUN, OWNER, 600.0)
     return store.runs.get(RUN)
 
 
-def control(store: Store, config: RunConfig | None = None) -> StageControl:
-    made = stage_control(store, RUN, config or config_of(), PhasePlan(warmup_s=5, duration_s=60))
+def control(store: Store, config: RunConfig | None = None, owner: str = OWNER) -> StageControl:
+    made = stage_control(store, RUN, owner, config or config_of(), PhasePlan(warmup_s=5, duration_s=60))
     assert made is not None
     return made
 
@@ -143,6 +145,13 @@ def test_a_stage_whose_run_was_changed_meanwhile_is_told_with_the_next_tick(stor
 
 
 @pytest.mark.usefixtures("run")
+def test_a_controller_that_has_lost_the_run_tells_of_nothing(store: Store) -> None:
+    control(store, owner="one that was held up").tick(at(store, 15.0))
+    assert told(store) == []
+    assert store.runs.get(RUN).worker_targets == {"worker-0": 3, "worker-1": 2}
+
+
+@pytest.mark.usefixtures("run")
 def test_a_stage_that_the_workers_left_cannot_carry_is_left_out(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.runs.set_targets(RUN, {"worker-1": 0})
     stages = control(store)
@@ -154,8 +163,8 @@ def test_a_stage_that_the_workers_left_cannot_carry_is_left_out(store: Store, ca
 
 def test_loads_without_stages_have_nothing_to_tell(store: Store) -> None:
     phases = PhasePlan(warmup_s=5, duration_s=60)
-    assert stage_control(store, RUN, config_of(stages=[]), phases) is None
+    assert stage_control(store, RUN, OWNER, config_of(stages=[]), phases) is None
     rate = {"mode": "QPS", "target_qps": 10, "duration_seconds": 60, "stages": [{"at": 5, "target_qps": 20}]}
     scenario = Scenario.model_validate(changed({"load": rate, "slo": None}))
     config = config_of().model_copy(update={"scenario": scenario})
-    assert stage_control(store, RUN, config, phases) is None
+    assert stage_control(store, RUN, OWNER, config, phases) is None
