@@ -21,9 +21,11 @@ from upperbound.loadgen.opening import Connect
 from upperbound.querylog.records import RECORD
 from upperbound.workload.streams import ThreadStream
 
-SPIN_NS = 120_000
-"""The last part of a wait for an arrival that is spent looking instead of sleeping, and never more than half of the
-wait. Being woken takes an idle virtual machine 50 to 150 µs, and an arrival shall be sent within 0.1 ms."""
+SPIN_MOST_NS, SPIN_SHARE = 250_000, 8
+SPIN_SHORT_NS = 60_000
+"""The last part of a wait for an arrival is spent looking instead of sleeping: an eighth of the wait up to the first of
+these, and half of a short one up to the last. Being woken takes an idle virtual machine 50 to 200 µs, and an arrival
+shall be sent within 0.1 ms."""
 
 _TUPLES_OK = int(ExecStatus.TUPLES_OK)
 _COMMAND_OK = int(ExecStatus.COMMAND_OK)
@@ -73,7 +75,10 @@ class OpenLoopExecutor(EventLoopExecutor):
         )
         self._timer = DueTimer()
         self._epoll.register(self._timer.fd, select.EPOLLIN | select.EPOLLET)
-        self._timer_set_ns = 0
+        self._waking_for_ns = 0
+        """When the arrival was due that the timer was last set for."""
+        self._waking_ns = 0
+        """What it was set to."""
         self._interrupted = False
         self._backlog = Backlog(pace)
 
@@ -146,25 +151,24 @@ class OpenLoopExecutor(EventLoopExecutor):
         """
         now, poll = time.perf_counter_ns, self._epoll.poll
         before, due = now(), self._backlog.next_ns
-        if not self._idle or due - before > 2 * SPIN_NS:
-            if self._idle and due != NEVER and self._timer_set_ns != due - SPIN_NS:
-                self._timer_set_ns = due - SPIN_NS
-                self._timer.set(self._timer_set_ns)
+        if not self._idle or before < self._wake_ns(before, due):
             events = poll(timeout)
             seen = now()
             return events, seen if seen - before > IMMEDIATE_NS else previous, seen - before
-        half = (due - before) // 2
-        if half > SPIN_NS // 4:
-            self._timer_set_ns = 0
-            self._timer.set(before + half)
-            events = poll(timeout)
-            seen = now()
-            if events and events[0][0] != self._timer.fd:
-                return events, seen if seen - before > IMMEDIATE_NS else previous, seen - before
         looked = previous
         while not (events := poll(0)) and now() < due:
             looked = now()
         return events, looked, now() - before
+
+    def _wake_ns(self, now_ns: int, due_ns: int) -> int:
+        """Return until when to sleep before an arrival, and set the timer to it when the arrival is a new one."""
+        if due_ns != self._waking_for_ns:
+            left = due_ns - now_ns
+            ahead = max(min(left // 2, SPIN_SHORT_NS), min(left // SPIN_SHARE, SPIN_MOST_NS))
+            self._waking_for_ns, self._waking_ns = due_ns, due_ns - ahead
+            if left > 0 and due_ns != NEVER:
+                self._timer.set(self._waking_ns)
+        return self._waking_ns
 
     def _start_next(self, client: Client) -> None:
         """Send the operation that has waited longest with ``client``, unless that is not free or sending has ended."""
