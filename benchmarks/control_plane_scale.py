@@ -109,6 +109,8 @@ def main() -> int:
     parser.add_argument("--child", nargs=5, metavar=("STORE", "RUN", "FIRST", "COUNT", "ALL"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
+        # Controller and store may have been started with a real-time priority, which is not meant for the workers.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         os.nice(given.worker_nice)
         store_url, run_id, first, number, every = given.child
         return _carry(store_url, run_id, range(int(first), int(first) + int(number)), int(every), given.seconds)
