@@ -37,6 +37,9 @@ REPORT_PATIENCE: Final = 3
 SETTLING_PATIENCE: Final = 15
 """Decisions that threads may be missing for before they are taken for threads that there will never be."""
 
+SHARES_PATIENCE: Final = 2
+"""Decisions after a change of shares that say little: workers hear of it within half a second."""
+
 
 def rate_control(store: Store, run_id: str, owner: str, config: RunConfig) -> "RateControl | None":
     """Return what sizes a run's threads and workers for the controller ``owner``; None when the run offers no rate."""
@@ -74,17 +77,17 @@ class RateControl:
         self._store, self._run_id, self._owner = store, run_id, owner
         self._config, self._bounds = config, bounds
         self._seen: dict[str, Seen] = {}
-        self._sharing: tuple[str, ...] = ()
-        """The workers that were last said to share the rate; none before this controller has looked."""
         self._waited = 0
         """Ticks in which not every worker had reported."""
         self._settling = 0
         """Decisions in a row in which threads were missing."""
+        self._changing = 0
+        """Decisions to come that may still show shares from before a change."""
 
     def tick(self, run: RunRow) -> bool:
         """Decide, if the workers have reported anew, in a run that is RUNNING; say whether its bounds end it."""
         present = carrying(self._store, run)
-        state = self._share(QpsState.from_json(run.qps_controller_state), present)
+        state = self._share(run, present)
         newest = self._store.snapshots.newest(self._run_id)
         fresh = {worker: newest[worker] for worker in present if worker in newest and self._is_new(newest[worker])}
         if not fresh or (len(fresh) < len(present) and self._waited < REPORT_PATIENCE):
@@ -102,7 +105,7 @@ class RateControl:
             decided = replace(decided, threads=shown.threads, verdict=Verdict.STEADY)
         return self._carry_out(decided, run, present)
 
-    def _share(self, state: QpsState, present: Mapping[str, int]) -> QpsState:
+    def _share(self, run: RunRow, present: Mapping[str, int]) -> QpsState:
         """Let the rate be shared by the workers that can carry it, and tell all of them at once when these change.
 
         A worker that joins gets its share when it is ready; the share of one that has left goes to the others.
@@ -112,12 +115,18 @@ class RateControl:
             beat.worker_id for beat in self._store.heartbeats.list(self._run_id) if beat.status is WorkerStatus.RUNNING
         }
         sharing = tuple(sorted((worker for worker in present if worker in planned or worker in running), key=group_of))
-        before = self._sharing or state.sharing or tuple(planned)
-        if sharing and sharing != before:
-            log.info("the rate is shared by %s", ", ".join(sharing))
-            self._store.events.append(self._run_id, EventType.SET_WORKER_TARGET, {"sharing": sharing}, scope="RUN")
-        self._sharing = sharing or before
-        return replace(state, sharing=self._sharing)
+        state = QpsState.from_json(run.qps_controller_state)
+        before = state.sharing or tuple(planned)
+        if not sharing or sharing == before:
+            return replace(state, sharing=before)
+        log.info("the rate is shared by %s", ", ".join(sharing))
+        shared = replace(state, sharing=sharing)
+        event = NewEvent(EventType.SET_WORKER_TARGET, {"sharing": sharing}, scope="RUN")
+        self._write(shared, run, {}, [event])
+        # What follows is compared with nothing from before, when each worker had another share.
+        self._seen.clear()
+        self._changing = SHARES_PATIENCE
+        return shared
 
     def _is_new(self, snapshot: SnapshotRow) -> bool:
         before = self._seen.get(snapshot.worker_id)
@@ -154,6 +163,7 @@ class RateControl:
         shown = [seen.figures.arrivals for worker, seen in self._seen.items() if worker in present]
         ready = active >= sum(present.values()) and set(sharing) == set(present)
         self._settling = 0 if ready else self._settling + 1
+        self._changing, changing = max(0, self._changing - 1), self._changing > 0
         return Interval(
             target_qps=scale * sum(expected),
             achieved_qps=scale * sum(part.attempted_qps or 0.0 for part in same),
@@ -161,7 +171,7 @@ class RateControl:
             waiting=sum(arrivals.unstarted for arrivals in shown if arrivals is not None),
             threads=sum(present.values()),
             workers=len(present),
-            settling=0 < self._settling <= SETTLING_PATIENCE,
+            settling=changing or 0 < self._settling <= SETTLING_PATIENCE,
             judged=judged,
         )
 
@@ -181,15 +191,16 @@ class RateControl:
                 log.warning("%d threads on %d workers cannot be: %s", threads, workers, "; ".join(map(str, found)))
         if decided.verdict is Verdict.BOUNDS_LIMIT_REACHED:
             log.warning("%s", describe(decided, threads, workers))
-        self._store.runs.set_qps_control(
-            self._run_id,
-            decided.to_json(),
-            changed.targets if changed else {},
-            [_event(worker, target, changed) for worker, target in changed.targets.items()] if changed else [],
-            expected=run.worker_targets,
-            holder=self._owner,
-        )
+        targets = changed.targets if changed else {}
+        events = [_event(worker, target, changed) for worker, target in targets.items()] if changed else []
+        self._write(decided, run, targets, events)
         return decided.verdict is Verdict.BOUNDS_LIMIT_REACHED
+
+    def _write(self, state: QpsState, run: RunRow, targets: Mapping[str, int], events: Sequence[NewEvent]) -> None:
+        """Write state, targets and events together; none of it when somebody else has changed the run meanwhile."""
+        self._store.runs.set_qps_control(
+            self._run_id, state.to_json(), targets, events, expected=run.worker_targets, holder=self._owner
+        )
 
     def _ceiling(self, workers: int) -> int:
         return workers * self._bounds.max_threads

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tests.integration.orchestrator.conftest import Bench
 
+from upperbound.domain.qps_control import QpsState
 from upperbound.domain.run_state import RunStatus
 from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED
 from upperbound.orchestrator.scaling import Wanted, change_run
@@ -12,6 +13,7 @@ from upperbound.orchestrator.stopping import request_stop
 from upperbound.testing.waiting import until
 from upperbound.views.run_summary import load_summary
 
+WORKERS = ("worker-0", "worker-1")
 QUICK = {"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1"}
 SLOW = {"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT pg_sleep(0.05)"}
 
@@ -52,6 +54,28 @@ def test_a_rate_beyond_every_bound_ends_the_run_and_is_called_not_offered(bench:
     assert arrivals.started + arrivals.dropped + arrivals.unstarted == arrivals.offered
     assert arrivals.started == arrivals.completed == measured(bench.log(run_id)).num_rows
     assert arrivals.dropped > 0
+
+
+def test_a_worker_joins_a_rate_that_one_cannot_carry_and_both_share_it(bench: Bench) -> None:
+    load = {"mode": "QPS", "target_qps": 60, "threads": 2, "duration_seconds": 120}
+    scaling = {"mode": "BOUNDED", "max_workers": 2, "max_threads": 2}
+    run_id = bench.create(more={"load": load, "scaling": scaling, "workload": {"seed": 1, "operations": [SLOW]}})
+
+    def state() -> QpsState:
+        return QpsState.from_json(bench.store.runs.get(run_id).qps_controller_state)
+
+    with bench.running(run_id) as end:
+        until(lambda: state().sharing == ("worker-0", "worker-1"), "the second worker has its share")
+        until(lambda: state().achieved_qps >= 59, "the rate is achieved")
+        request_stop(bench.store, run_id, "ada")
+        end()
+    log = measured(bench.log(run_id))
+    by_worker = {worker: log.filter(pc.equal(pc.cast(log["worker_id"], pa.string()), worker)) for worker in WORKERS}
+    began = np.datetime64(by_worker["worker-1"]["intended_at"].to_numpy().min())
+    assert (by_worker["worker-0"]["started_at"].to_numpy() > began).any(), "both carry it"
+    alone = by_worker["worker-0"]["intended_at"].to_numpy()
+    gaps_ms = np.diff(np.sort(alone[alone <= began])) / np.timedelta64(1, "ms")
+    assert np.median(gaps_ms) < 20, "until then the first offers the whole rate"
 
 
 def test_a_rate_that_is_set_in_mid_run_is_offered_from_then_on(bench: Bench) -> None:
