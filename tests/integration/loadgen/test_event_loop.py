@@ -246,6 +246,15 @@ def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str)
     assert set(records["rows"].tolist()) == {8}
 
 
+def test_an_answer_larger_than_one_read_arrives_whole(fresh_database: str) -> None:
+    load = rig(fresh_database, "SELECT repeat('x', 1000000) FROM generate_series(1, 8)")
+    load.start(2)
+    until(lambda: len(load.sink.records) >= 4, "four answers arrive")
+    records = load.finish()
+    assert (records["outcome"] == Outcome.OK).all()
+    assert set(records["rows"].tolist()) == {8}
+
+
 def test_a_stall_of_the_server_is_in_the_latency(
     fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
