@@ -1,4 +1,4 @@
-"""A server of known capacity: it speaks PostgreSQL's protocol, and serves with k slots that take a fixed time each.
+"""A server of known capacity: it speaks PostgreSQL's protocol, and serves with k slots that take a known time each.
 
 Not a benchmark itself: a search for the highest load is right when it finds k. Run as a program it listens on the
 loopback interface alone, prints its port and ends when its standard input does, that is, with its parent. Statements of
@@ -9,9 +9,9 @@ The message formats are those of "Message Formats" in PostgreSQL's documentation
 """
 
 import argparse
-import collections
 import contextlib
 import heapq
+import math
 import random
 import resource
 import select
@@ -27,6 +27,7 @@ from upperbound.clock import SystemClock
 
 CLOCK: Final = SystemClock()
 BOOL, INT8, INT4, TEXT, TIMESTAMP = 16, 20, 23, 25, 1114
+WOBBLE_S: Final = 0.5
 WORKLOAD: Final = "UB_KIND="
 """In the leading comment of a workload's statement."""
 SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
@@ -42,29 +43,33 @@ PARAMETERS: Final = {
 
 
 @dataclass(frozen=True)
-class Shim:
-    """A running server."""
+class Speed:
+    """How a server serves."""
 
-    url: str
     slots: int
     service_ms: float
+    wobble_pct: float = 0.0
+    """Standard deviation of its speed as a whole, which is drawn anew every :data:`WOBBLE_S`."""
+    spread_pct: float = 0.0
+    """How far the time of one statement may be from the mean, evenly; statements that all take the same come in bursts.
+    """
+    seed: int = 0
+    lag_counts: bool = False
+    """See :class:`Slots`."""
 
 
 @contextlib.contextmanager
-def shim(slots: int, service_ms: float, *, wobble_pct: float = 0.0, seed: int = 0) -> Iterator[Shim]:
-    """Run a server for the length of the body.
-
-    ``wobble_pct`` is the standard deviation of its speed, which is drawn anew each half second from ``seed``.
-    """
-    given = {"--slots": slots, "--service-ms": service_ms, "--wobble-pct": wobble_pct, "--seed": seed}
-    arguments = [str(part) for pair in given.items() for part in pair]
+def shim(speed: Speed) -> Iterator[str]:
+    """Run a server for the length of the body, which gets its URL."""
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in vars(speed).items() if name != "lag_counts"]
+    arguments += ["--lag-counts"] * speed.lag_counts
     with subprocess.Popen(
         [sys.executable, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         try:
-            yield Shim(f"postgresql://shim@127.0.0.1:{port}/shim?sslmode=disable", slots, service_ms)
+            yield f"postgresql://shim@127.0.0.1:{port}/shim?sslmode=disable"
         finally:
             process.communicate()
 
@@ -143,51 +148,51 @@ class Session:
     """The statement that is bound, and whether its result is wanted in binary."""
     waiting: bytes | None = None
     """What is to be sent when its statement has been served; None when there is none."""
+    answered: float = -math.inf
+    """When its last statement was, or is to be, done."""
 
 
 class Slots:
     """k places that serve one statement each, in the order they come.
 
-    A statement that waited is served from the moment a place was due to be free, not from when this process noticed:
-    the capacity is k over the service time exactly.
+    A client that sends its next statement soon after an answer is taken to have sent it at once: what a busy machine
+    adds between the two is not counted, so that n clients get min(n, k) over the service time exactly, and k is the
+    knee. With ``lag_counts`` a statement is served from when it arrives, and the clients' own time shows.
     """
 
-    def __init__(self, slots: int, service_s: float, wobble: float, seed: int) -> None:
-        self.free = slots
-        self._service_s, self._wobble, self._random = service_s, wobble, random.Random(seed)
+    def __init__(self, speed: Speed) -> None:
+        self._speed, self._random = speed, random.Random(speed.seed)
+        self._service_s = speed.service_ms / 1000
+        self._free_at = [0.0] * speed.slots
         self._factor, self._factor_until = 1.0, 0.0
-        self._waiting: collections.deque[Session] = collections.deque()
         self._serving: list[tuple[float, int, Session]] = []
         self._count = 0
 
     def take(self, session: Session, now: float) -> None:
-        """Serve a statement now, or as soon as there is room."""
-        if self.free:
-            self.free -= 1
-            self._serve(session, now)
-        else:
-            self._waiting.append(session)
+        """Serve a statement in the place that is free first."""
+        soon = now - session.answered < self._service_s
+        arrived = session.answered if soon and not self._speed.lag_counts else now
+        begin = max(arrived, heapq.heappop(self._free_at))
+        session.answered = begin + self._service(begin)
+        heapq.heappush(self._free_at, session.answered)
+        self._count += 1
+        heapq.heappush(self._serving, (session.answered, self._count, session))
 
     def due_in(self, now: float) -> float | None:
         """Return the seconds until the next statement is done; None when none is served."""
         return max(0.0, self._serving[0][0] - now) if self._serving else None
 
     def done(self, now: float) -> Iterator[Session]:
-        """Yield what is done, and serve what waited."""
+        """Yield those whose statement is done."""
         while self._serving and self._serving[0][0] <= now:
-            ended, _, session = heapq.heappop(self._serving)
-            yield session
-            if self._waiting:
-                self._serve(self._waiting.popleft(), ended)
-            else:
-                self.free += 1
+            yield heapq.heappop(self._serving)[2]
 
-    def _serve(self, session: Session, begin: float) -> None:
-        if self._wobble and begin >= self._factor_until:
-            self._factor = max(0.2, 1 + self._random.gauss(0, self._wobble))
-            self._factor_until = begin + 0.5
-        self._count += 1
-        heapq.heappush(self._serving, (begin + self._service_s * self._factor, self._count, session))
+    def _service(self, begin: float) -> float:
+        if begin >= self._factor_until:
+            self._factor = max(0.2, 1 + self._random.gauss(0, self._speed.wobble_pct / 100))
+            self._factor_until = begin + WOBBLE_S
+        spread = self._speed.spread_pct / 100
+        return self._service_s * self._factor * self._random.uniform(1 - spread, 1 + spread)
 
 
 class Server:
@@ -353,10 +358,12 @@ def main() -> None:
     parser.add_argument("--service-ms", type=float, required=True)
     parser.add_argument("--wobble-pct", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--spread-pct", type=float, default=0.0)
+    parser.add_argument("--lag-counts", action="store_true")
     given = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    server = Server(Slots(given.slots, given.service_ms / 1000, given.wobble_pct / 100, given.seed))
+    server = Server(Slots(Speed(**vars(given))))
     print(server.port, flush=True)
     server.run()
 
