@@ -27,6 +27,8 @@ class Break(StrEnum):
     """Every controller that would start a worker is told that it may."""
     NO_ADOPTION = "no-adoption"
     """Nobody takes over a run whose controller has died."""
+    FORGOTTEN_STAGE = "forgotten-stage"
+    """A controller does not find in the events which stages were told of."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from upperbound.errors import StoreError, StoreUnreachable
 from upperbound.orchestrator.loop import LEASE_S
 from upperbound.store.engine import Store
 
-READS = frozenset({"get", "list", "after", "newest", "series", "children", "resolve", "now"})
+READS = frozenset({"get", "list", "after", "all", "newest", "series", "children", "resolve", "now"})
 STALE_S = 2.0
 """How old a stale answer may be."""
 LEASE_CALLS = frozenset({"acquire_lease", "extend_lease", "release_lease"})
@@ -98,6 +98,8 @@ class Link:
             world.fault("stale read", self.thread.name, f"{what}, {world.now_s - known[0]:.3f} s old")
             return known[1]
         answer = method(*args, **kwargs)
+        if network.broken is Break.FORGOTTEN_STAGE and what == "events.all":
+            answer = [replace(event, data={**event.data, "step_id": None}) for event in answer]
         self.answers[key] = (world.now_s, answer)
         if what == "results.children":
             network.watch.remember_reported(self.thread)

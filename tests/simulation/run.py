@@ -42,6 +42,8 @@ AFTERMATH_S = 15.0
 """How long is waited for delayed writes after the end."""
 CHANGE_TRIES = 5
 """How often somebody asks for other workers when that is refused or the store cannot be reached."""
+STAGED = 0.3
+"""Share of the runs whose load has stages."""
 MOST_WORKERS = 5
 """A run may have this many in its course."""
 MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
@@ -136,12 +138,20 @@ class Simulation:
     def _create(self) -> None:
         rng = self.rng
         threads = [4] * rng.choice([1, 2, 2, 3])
+        staged = rng.random() < STAGED
+        # With stages long enough for another controller to take the run over in the middle of them.
+        lengths = [10, 20, 30] if staged else [2, 4, 6, 10]
+        scenario = _scenario(
+            rng.choice([0, 1, 2]),
+            20 if self.faults.held_up_launch else rng.choice(lengths),
+            rng.choice(["fail", "fail", "continue"]),
+            staged=staged,
+        )
+        self.watch.stages_begin_s = tuple(
+            scenario.load.warmup_seconds + change.at_s for change in scenario.load.changes
+        )
         config = RunConfig(
-            scenario=_scenario(
-                rng.choice([0, 1, 2]),
-                20 if self.faults.held_up_launch else rng.choice([2, 4, 6, 10]),
-                rng.choice(["fail", "fail", "continue"]),
-            ),
+            scenario=scenario,
             threads=tuple(threads),
             worker_capacity=MOST_WORKERS,
             seed=1,
@@ -327,13 +337,19 @@ def simulate_chunk(chunk: Chunk) -> list[Outcome]:
     return outcomes
 
 
-_SCENARIOS: dict[tuple[int, int, str], Scenario] = {}
+_SCENARIOS: dict[tuple[int, int, str, bool], Scenario] = {}
 
 
-def _scenario(warmup_s: int, duration_s: int, on_worker_loss: str) -> Scenario:
+def _scenario(warmup_s: int, duration_s: int, on_worker_loss: str, *, staged: bool) -> Scenario:
     """Return a scenario of these lengths; made once, since checking one takes longer than a tick."""
-    known = _SCENARIOS.get((warmup_s, duration_s, on_worker_loss))
-    if known is None:
+    key = (warmup_s, duration_s, on_worker_loss, staged)
+    if key not in _SCENARIOS:
+        # The last stage comes back to what there was before the first, which a late write must not be taken for.
+        stages = [
+            {"at": duration_s * 0.1, "threads": 20, "ramp_seconds": duration_s * 0.2},
+            {"at": duration_s * 0.5, "threads": 7},
+            {"at": duration_s * 0.7, "threads": 4},
+        ]
         document: dict[str, Any] = {
             "name": "simulated",
             "target": {"kind": "postgres", "url": "postgresql://127.0.0.1/simulated", "table": "t"},
@@ -342,10 +358,11 @@ def _scenario(warmup_s: int, duration_s: int, on_worker_loss: str) -> Scenario:
                 "threads": 4,
                 "warmup_seconds": warmup_s,
                 "duration_seconds": duration_s,
+                "stages": stages if staged else [],
             },
             "scaling": {"mode": "AUTO"},
             "on_worker_loss": on_worker_loss,
             "workload": {"operations": [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1 FROM {table}"}]},
         }
-        known = _SCENARIOS[warmup_s, duration_s, on_worker_loss] = Scenario.model_validate(document)
-    return known
+        _SCENARIOS[key] = Scenario.model_validate(document)
+    return _SCENARIOS[key]

@@ -27,6 +27,7 @@ FOUND_BY = {
     Break.STALE_SEQUENCE: "sequence numbers are",
     Break.NO_CLAIM: "was started under this id before",
     Break.NO_ADOPTION: "not ended after",
+    Break.FORGOTTEN_STAGE: "stage was told",
 }
 """Which invariant each deliberate fault breaks."""
 

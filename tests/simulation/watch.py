@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.world import Thread, Violation, World
@@ -12,6 +13,8 @@ from upperbound.domain.worker_state import TERMINAL as WORKER_TERMINAL
 from upperbound.domain.worker_state import WorkerStatus
 
 PHASES = list(Phase)
+CLOCK_STEP_S = 0.002
+"""The store keeps times in milliseconds."""
 STEPS = frozenset((source, target) for (source, _event), target in TRANSITIONS.items())
 
 STARTED = frozenset({RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.COMPLETED})
@@ -22,7 +25,8 @@ select r.status, r.phase, r.start_time, r.end_time, r.lease_owner, r.lease_expir
 from run_status r join test_results t on t.test_id = r.run_id where r.run_id = ?
 """
 _EVENTS = """
-select sequence_id, event_type, json_extract(event_data, '$.worker_id')
+select sequence_id, event_type, json_extract(event_data, '$.worker_id'), json_extract(event_data, '$.step_id'),
+       created_at
 from run_control_events where run_id = ? order by sequence_id
 """
 
@@ -77,6 +81,8 @@ class Watch:
     worker_status: dict[str, WorkerStatus] = field(default_factory=dict)
     stops: list[tuple[int, str | None]] = field(default_factory=list)
     """Sequence number of each STOP, and the worker it is for; None for all."""
+    stages_begin_s: tuple[float, ...] = ()
+    """When each stage of the scenario begins, in seconds since the run's start."""
     checks: int = 0
     unfenced: int = 0
     """Writes by a controller that had been held up for longer than its lease."""
@@ -156,11 +162,28 @@ class Watch:
 
     def _events(self) -> None:
         found = self.connection.execute(_EVENTS, (self.run_id,)).fetchall()
-        sequences = [sequence for sequence, _type, _worker_id in found]
+        sequences = [sequence for sequence, *_ in found]
         row = self.row()
         if sequences != list(range(1, row.next_sequence)):
             raise Violation(f"sequence numbers are {sequences}, and the next one is {row.next_sequence}")
-        self.stops = [(sequence, worker_id) for sequence, event_type, worker_id in found if event_type == "STOP"]
+        self.stops = [(sequence, worker_id) for sequence, event_type, worker_id, *_ in found if event_type == "STOP"]
+        told = [
+            (int(step_id.removeprefix("stage-")), worker_id, created_at)
+            for *_, worker_id, step_id, created_at in found
+            if (step_id or "").startswith("stage-")
+        ]
+        self._stages(row, told)
+
+    def _stages(self, row: Row, told: list[tuple[int, str, str]]) -> None:
+        """Each stage is told to a worker at most once, in its turn, and not before its time."""
+        if len({(stage, worker_id) for stage, worker_id, _ in told}) < len(told):
+            raise Violation(f"a stage was told twice: {told}")
+        if told != sorted(told, key=lambda each: each[0]):
+            raise Violation(f"a stage was told after a later one: {told}")
+        for stage, _, created_at in told:
+            passed = datetime.fromisoformat(created_at) - datetime.fromisoformat(row.start_time or "")
+            if passed.total_seconds() < self.stages_begin_s[stage] - CLOCK_STEP_S:
+                raise Violation(f"stage {stage} was told {passed.total_seconds():.3f} s into the run, before its time")
 
     def _heartbeats(self) -> None:
         for worker_id, value in self.connection.execute(

@@ -41,7 +41,7 @@ class StageControl:
         self._config, self._phases = config, phases
         self._changes = config.scenario.load.changes
         self._done: int | None = None
-        """How many stages have been told of; None until the events have been read."""
+        """How many stages have been told of; None when the events have to be read for it."""
 
     @property
     def begins_s(self) -> list[float]:
@@ -50,10 +50,18 @@ class StageControl:
 
     def tick(self, run: RunRow) -> None:
         """Tell of the stage that is due in a run that is RUNNING; ``run`` was read just now."""
+        measured_s = (run.elapsed_s or 0.0) - self._phases.warmup_s
         if self._done is None:
-            self._done = told_of(self._store.events.all(self._run_id))
-        stage = due(self._changes, (run.elapsed_s or 0.0) - self._phases.warmup_s, self._done)
-        if stage is not None and self._tell(stage, run):
+            events = self._store.events.all(self._run_id)
+            if (events[-1].sequence if events else 0) + 1 != run.next_sequence_id:
+                return  # Somebody has appended one just now: what is told of is decided on what is there.
+            self._done = told_of(events)
+        stage = due(self._changes, measured_s, self._done)
+        if stage is None:
+            return
+        # Should the store not answer, nobody knows whether it was told of until the events are read again.
+        self._done = None
+        if self._tell(stage, run):
             self._done = stage.stage + 1
 
     def _tell(self, stage: Due, run: RunRow) -> bool:
@@ -71,7 +79,12 @@ class StageControl:
         events = [_event(stage, worker_id, target, total) for worker_id, target in targets.items()]
         log.info("stage %d: %d threads within %.1f s", stage.stage + 1, threads, stage.ramp_s)
         return self._store.runs.resize(
-            self._run_id, expected=run.worker_targets, targets=changed.targets, events=events, holder=self._owner
+            self._run_id,
+            expected=run.worker_targets,
+            targets=changed.targets,
+            events=events,
+            next_sequence=run.next_sequence_id,
+            holder=self._owner,
         )
 
 

@@ -278,14 +278,18 @@ class RunRepository:
         expected: Mapping[str, int],
         targets: Mapping[str, int],
         events: Sequence[NewEvent],
+        next_sequence: int | None = None,
         holder: str | None = None,
     ) -> bool:
         """Set targets and append the events that announce them, in one transaction; workers without one yet join.
 
-        Changes nothing and returns False unless the run is RUNNING and its targets are ``expected``: somebody else has
-        changed it meanwhile. Raises :class:`RunNotFound`.
+        Changes nothing and returns False unless the run is RUNNING, its targets are ``expected``, and the next event's
+        number is ``next_sequence``, if that is given: somebody else has changed the run meanwhile, or this very call
+        was carried out before. Raises :class:`RunNotFound`.
         """
-        return self._set_targets(run_id, targets, {}, expected=expected, events=events, holder=holder)
+        return self._set_targets(
+            run_id, targets, {}, expected=expected, events=events, next_sequence=next_sequence, holder=holder
+        )
 
     def set_find_max(
         self,
@@ -328,15 +332,20 @@ class RunRepository:
         *,
         expected: Mapping[str, int] | None = None,
         events: Sequence[NewEvent] = (),
+        next_sequence: int | None = None,
         holder: str | None = None,
     ) -> bool:
         runs = run_status.c
         with self._database.transaction() as connection:
-            columns = (runs.status, runs.worker_targets, runs.total_workers_expected, runs.lease_owner)
-            row = connection.execute(sa.select(*columns).where(runs.run_id == run_id).with_for_update()).first()
+            query = sa.select(
+                runs.status, runs.worker_targets, runs.total_workers_expected, runs.lease_owner, runs.next_sequence_id
+            )
+            row = connection.execute(query.where(runs.run_id == run_id).with_for_update()).first()
             if row is None:
                 raise _not_found(run_id)
             if holder is not None and row.lease_owner != holder:
+                return False
+            if next_sequence is not None and row.next_sequence_id != next_sequence:
                 return False
             before = row.worker_targets or {}
             if expected is not None and (row.status != RunStatus.RUNNING or before != expected):

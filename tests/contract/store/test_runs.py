@@ -269,6 +269,18 @@ def test_a_run_is_resized_with_its_events_or_not_at_all(store: Store, new_run: M
     assert [event.data["worker_id"] for event in store.events.after("run-1")] == ["worker-0"]
 
 
+def test_a_resize_that_was_decided_on_older_events_changes_nothing(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 8}, total_workers=1))
+    store.runs.transition("run-1", expected=RunStatus.PREPARED, to=RunStatus.STARTING)
+    store.runs.mark_running("run-1", 0)
+    told = [NewEvent(EventType.SET_WORKER_TARGET, {"worker_id": "worker-0", "target_threads": 8}, "WORKER")]
+    same, number = {"worker-0": 8}, store.runs.get("run-1").next_sequence_id
+    assert store.runs.resize("run-1", expected=same, targets=same, events=told, next_sequence=number)
+    assert not store.runs.resize("run-1", expected=same, targets=same, events=told, next_sequence=number)
+    assert len(store.events.after("run-1")) == 1
+    assert not store.runs.resize("run-1", expected=same, targets=same, events=told, holder="a controller that is gone")
+
+
 def test_what_guardrails_remember_is_written_with_the_targets_they_change(store: Store, new_run: MakeRun) -> None:
     store.runs.create(new_run(worker_targets={"worker-0": 8, "worker-1": 8}))
     state = {"state": "critical", "workers": {"worker-0": {"over_for": 3}}}

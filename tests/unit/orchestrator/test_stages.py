@@ -11,6 +11,7 @@ from tests.unit.scenario.samples import changed
 from upperbound.domain.events import EventType
 from upperbound.domain.phases import PhasePlan
 from upperbound.domain.run_state import RunStatus
+from upperbound.errors import StoreUnreachable
 from upperbound.orchestrator.stages import StageControl, stage_control, told_of
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
@@ -142,6 +143,46 @@ def test_a_stage_whose_run_was_changed_meanwhile_is_told_with_the_next_tick(stor
     assert told(store) == []
     stages.tick(at(store, 16.0))
     assert told(store) == [("worker-0", 5, 19.0), ("worker-1", 5, 19.0)]
+
+
+@pytest.mark.usefixtures("run")
+def test_a_stage_whose_answer_was_lost_is_not_told_again_over_what_a_user_has_set(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, resize = control(store), store.runs.resize
+
+    def lose_the_answer(*args: Any, **kwargs: Any) -> bool:
+        resize(*args, **kwargs)
+        raise StoreUnreachable("the answer was lost")
+
+    monkeypatch.setattr(store.runs, "resize", lose_the_answer)
+    with pytest.raises(StoreUnreachable):
+        stages.tick(at(store, 15.0))
+    monkeypatch.undo()
+    before = told(store)
+    store.runs.set_targets(RUN, {"worker-0": 6})
+    stages.tick(at(store, 16.0))
+    assert told(store) == before
+    assert store.runs.get(RUN).worker_targets["worker-0"] == 6
+
+
+@pytest.mark.usefixtures("run")
+def test_a_stage_that_is_written_late_a_second_time_does_no_harm(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, Any]] = []
+    resize = store.runs.resize
+
+    def remember(*args: Any, **kwargs: Any) -> bool:
+        calls.append((args, kwargs))
+        return resize(*args, **kwargs)
+
+    monkeypatch.setattr(store.runs, "resize", remember)
+    stages = control(store, config_of(stages=[{"at": 1, "threads": 10}, {"at": 2, "threads": 5}]))
+    stages.tick(at(store, 6.5))
+    stages.tick(at(store, 7.5))
+    assert store.runs.get(RUN).worker_targets == {"worker-0": 3, "worker-1": 2}, "as at the beginning"
+    args, kwargs = calls[0]
+    assert resize(*args, **kwargs) is False
+    assert store.runs.get(RUN).worker_targets == {"worker-0": 3, "worker-1": 2}
 
 
 @pytest.mark.usefixtures("run")
