@@ -440,7 +440,7 @@ class Control:
         """Return the figures of the present phase; while draining, those of the measurement."""
         phase = Phase.WARMUP if self.phase() is Phase.WARMUP else Phase.MEASUREMENT
         figures = load.figures(phase)
-        latency = latency_ms(figures.histogram)
+        latency = latency_ms(figures.latencies)
         self._snapshots_taken += 1
         return Snapshot(
             run_id=self._options.run_id,
