@@ -63,7 +63,7 @@ class KindSummary(View):
     qps: float | None
     latency: Latency
     """Service time, from the send."""
-    response_time: Latency | None
+    response_time: Latency | None = None
     """From when each operation was due; null in a closed loop."""
 
 
@@ -178,7 +178,7 @@ class RunSummary(View):
     """Of successful operations: service time, from the send."""
     response_time: Latency | None
     """From when each operation was due, so that waiting for a free thread counts; null in a closed loop."""
-    arrivals: Arrivals | None
+    arrivals: Arrivals | None = None
     """What became of the operations that were due; null in a closed loop."""
     by_kind: dict[str, KindSummary]
     workers: list[WorkerSummary]

@@ -198,6 +198,14 @@ def test_response_time_stands_beside_service_time() -> None:
     assert RunSummary.model_validate_json(summary.model_dump_json()) == summary
 
 
+def test_a_summary_from_before_there_were_rates_is_still_read() -> None:
+    written = json.loads(summary_of(two_workers()).model_dump_json())
+    del written["arrivals"]
+    for kind_summary in written["by_kind"].values():
+        del kind_summary["response_time"]
+    assert RunSummary.model_validate(written) == summary_of(two_workers())
+
+
 def test_arrivals_of_all_workers_are_counted_and_a_rate_that_was_offered_is_valid() -> None:
     summary = offered(ArrivalFigures(1_000, 1_000, 999, 7, 0), ArrivalFigures(1_000, 1_000, 1_000, 1, 0))
     assert summary.target_qps == 100
