@@ -39,7 +39,7 @@ class HostFacts:
     memory_bytes: int
     """Memory that is available now, the cgroup's limit included."""
     open_files: int
-    """Files and connections one process may have open; negative for no limit."""
+    """Files and connections one process may have open, to which workers raise their limit; negative for no limit."""
     limits: CgroupLimits = CgroupLimits()
 
 
@@ -51,7 +51,7 @@ def host_facts() -> HostFacts:
     return HostFacts(
         cores=cores if limits.cpus is None else min(cores, limits.cpus),
         memory_bytes=memory if limits.memory_left_bytes is None else min(memory, limits.memory_left_bytes),
-        open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         limits=limits,
     )
 

@@ -1,7 +1,9 @@
 """The life of a worker process: configure, connect, wait for the start, carry the load, drain, report."""
 
+import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -60,6 +62,7 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
     clock = clock or SystemClock()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _allow_open_files()
     with ExitStack() as stack:
         # Within the stack, so that the log in the store takes in why this ended.
         try:
@@ -83,6 +86,14 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
             code = WorkerExit.CONFIGURATION
         log.info("the worker ends with exit code %d", code)
     return int(code)
+
+
+def _allow_open_files() -> None:
+    """Let this process have as many connections as the system lets it: a thousand threads need more than the usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _open_store(url: str, clock: Clock) -> Store:
