@@ -28,6 +28,7 @@ from upperbound.clock import SystemClock
 CLOCK: Final = SystemClock()
 BOOL, INT8, INT4, TEXT, TIMESTAMP = 16, 20, 23, 25, 1114
 WOBBLE_S: Final = 0.5
+ABSORBED_S: Final = 2.0
 WORKLOAD: Final = "UB_KIND="
 """In the leading comment of a workload's statement."""
 SSL_REQUEST, GSS_REQUEST, CANCEL_REQUEST = 80877103, 80877104, 80877102
@@ -155,9 +156,9 @@ class Session:
 class Slots:
     """k places that serve one statement each, in the order they come.
 
-    A client that sends its next statement soon after an answer is taken to have sent it at once: what a busy machine
-    adds between the two is not counted, so that n clients get min(n, k) over the service time exactly, and k is the
-    knee. With ``lag_counts`` a statement is served from when it arrives, and the clients' own time shows.
+    A client that sends its next statement within :data:`ABSORBED_S` of an answer is taken to have sent it at once: what
+    a busy machine adds between the two is made up for, so that n clients get min(n, k) over the service time exactly,
+    and k is the knee. With ``lag_counts`` a statement is served from when it arrives, and the clients' own time shows.
     """
 
     def __init__(self, speed: Speed) -> None:
@@ -170,7 +171,7 @@ class Slots:
 
     def take(self, session: Session, now: float) -> None:
         """Serve a statement in the place that is free first."""
-        soon = now - session.answered < self._service_s
+        soon = now - session.answered < ABSORBED_S
         arrived = session.answered if soon and not self._speed.lag_counts else now
         begin = max(arrived, heapq.heappop(self._free_at))
         session.answered = begin + self._service(begin)

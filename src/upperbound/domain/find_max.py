@@ -365,6 +365,6 @@ def _last_reason(level: Level) -> str:
 
 
 def _mean_ms(level: Level | None, name: str) -> float | None:
-    values = [getattr(record.figures, name) for record in level.records] if level else []
+    values = [getattr(record.figures, name) for record in level.counted] if level else []
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

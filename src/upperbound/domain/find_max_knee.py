@@ -6,6 +6,7 @@ n* = C x s: the knee. Here C is the mean throughput of the plateau and 1 / s the
 below it, so that the noise of both is averaged over every step made.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,16 @@ from upperbound.domain.find_max_steps import Level, StepRecord, levels_of
 
 PRIOR_STEPS: Final = 4.0
 """How many repeated steps the expected noise is worth: a few repeats alone say little of a deviation."""
+CLIPPED_AT: Final = 4.0
+"""Deviations beyond this many times the expected noise count as this."""
 SLOPE_REACH_RATIO: Final = 0.3
 """Steps with at least this share of the threads of the last one below the plateau tell the slope there."""
 SHORT_Z: Final = 2.0
 """Standard errors below the plateau from which on a throughput counts as short of it."""
+SLOPE_Z: Final = 2.6
+"""Standard errors below the plateau from which on a step counts as one of the slope: the highest of several plateaus is
+a lucky one, and one step beyond the knee among those of the slope would move the knee.
+"""
 INTERVAL_Z: Final = 3.5
 """Standard errors on either side of the knee in the answer.
 
@@ -52,13 +59,15 @@ def noise_ratio(records: Sequence[StepRecord], expected: float) -> float:
     """Return the relative standard deviation of a step's throughput.
 
     Pooled over all numbers of threads that were measured more than once, with ``expected`` as a prior worth
-    :data:`PRIOR_STEPS` repeats.
+    :data:`PRIOR_STEPS` repeats. Steps that were disturbed count too, but none as more than :data:`CLIPPED_AT` times
+    what is expected: one that stood still says that there are disturbances, not how large the others are.
     """
     squares, freedom = 0.0, 0
     for level in levels_of(records):
-        if level.count > 1 and level.qps > 0:
-            squares += sum((record.figures.qps / level.qps - 1) ** 2 for record in level.records)
-            freedom += level.count - 1
+        if len(level.records) > 1 and level.qps > 0:
+            away = [abs(record.figures.qps / level.qps - 1) for record in level.records]
+            squares += sum(min(one, CLIPPED_AT * expected) ** 2 for one in away)
+            freedom += len(level.records) - 1
     return math.sqrt((PRIOR_STEPS * expected**2 + squares) / (PRIOR_STEPS + freedom))
 
 
@@ -88,11 +97,12 @@ def knee_of(levels: Sequence[Level], noise: float) -> Knee | None:
     whose threads clearly wait for each other.
     """
     peak = plateau_of(levels)
-    short = [level for level in levels if level.threads < peak.threads and is_short(level, peak, noise)]
+    # Up to the first that gives all there is: a step beyond the knee that noise made short must not pass for its slope.
+    short = list(itertools.takewhile(lambda level: is_short(level, peak, noise, SLOPE_Z), levels))
     if not short:
         return None
     last = short[-1].threads
-    full = [level for level in levels if level.threads > last and not is_short(level, peak, noise)]
+    full = [level for level in levels if level.threads > last and not is_short(level, peak, noise, SLOPE_Z)]
     if not full:
         return None
     plateau = _mean(full)

@@ -162,20 +162,25 @@ class Level:
     records: tuple[StepRecord, ...]
 
     @property
+    def counted(self) -> tuple[StepRecord, ...]:
+        """Its steps, without those that failed where at least as many passed: something else disturbed them."""
+        return tuple(record for record in self.records if record.limiter is None or self.failure is not None)
+
+    @property
     def count(self) -> int:
-        """How often it was measured."""
-        return len(self.records)
+        """How many steps count."""
+        return len(self.counted)
 
     @property
     def qps(self) -> float:
-        """The mean of its steps."""
-        return sum(record.figures.qps for record in self.records) / self.count
+        """The mean of the steps that count."""
+        return sum(record.figures.qps for record in self.counted) / self.count
 
     @property
     def failure(self) -> Limiter | None:
         """What most of its steps failed by, the latest first; None when at least half of them passed."""
         failures = [record.limiter for record in self.records if record.limiter is not None]
-        return failures[-1] if 2 * len(failures) > self.count else None
+        return failures[-1] if 2 * len(failures) > len(self.records) else None
 
     @property
     def is_sound(self) -> bool:
