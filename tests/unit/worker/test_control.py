@@ -324,6 +324,7 @@ def test_a_store_that_is_away_for_less_than_a_minute_changes_nothing(rig: Rig) -
         rig.network.down = True
         rig.advance(59.9)
         rig.network.down = False
+        rig.settle()
         rig.advance(0.1)
     assert not rig.load.stopped.is_set()
     assert not rig.control.store_lost
