@@ -82,6 +82,6 @@ def test_two_hundred_threads_are_opened_a_few_at_a_time_and_each_gets_its_turn(w
     executor.stop()
     loop.join(DEADLINE_S)
     executor.close()
-    # A thread that the loop passes over has next to nothing. What is between this and the 0.8 and more of an idle machine
-    # (benchmarks/thousand_threads.py) is which of 200 backends a busy one lets run.
+    # A thread that the loop passes over has next to nothing. What is between this and the 0.8 and more of an idle
+    # machine (benchmarks/thousand_threads.py) is which of 200 backends a busy one lets run.
     assert counter.done.min() / counter.done.max() >= 0.4
