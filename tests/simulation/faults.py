@@ -14,7 +14,7 @@ class Break(StrEnum):
     NO_LEASE = "no-lease"
     """Every controller is told that the lease is its own."""
     NO_CAS = "no-cas"
-    """A change of status ignores which status was expected."""
+    """A change of status ignores which status was expected, and of whom."""
     DROP_EARLY_STOP = "drop-early-stop"
     """A STOP that is seen before the START is ignored."""
     DOUBLE_COUNT = "double-count"

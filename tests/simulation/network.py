@@ -182,7 +182,7 @@ class Link:
             return True
         if broken is Break.NO_CAS and what == "runs.transition":
             present = self.network.store.runs.get(args[0]).status
-            return method(*args, **{**kwargs, "expected": RunStatus(present)})
+            return method(*args, **{**kwargs, "expected": RunStatus(present), "holder": None})
         if broken is Break.STALE_SEQUENCE and what == "events.append":
             return self._append(*args)
         if broken is Break.STALE_SEQUENCE and (event := kwargs.pop("event", None)) is not None:

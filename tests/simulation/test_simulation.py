@@ -14,7 +14,7 @@ from tests.simulation.run import Ground, Outcome, simulate
 
 SEEDS = 200
 """How many seeds the suite takes; ``python -m tests.simulation --seeds 10000`` takes more."""
-BREAKS_WITHIN = 300
+BREAKS_WITHIN = 1000
 """Within so many seeds each deliberate fault must be found."""
 ROOT = Path(__file__).parents[2]
 
