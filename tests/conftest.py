@@ -10,6 +10,12 @@ import pytest
 from upperbound.targets.embedded.server import EmbeddedServer
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the width of lines to the product, whatever the terminal or the runner of the tests has set."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def embedded_server() -> Iterator[EmbeddedServer]:
     """One embedded PostgreSQL for the whole session; durability is off, no test crashes this server's machine."""
