@@ -26,11 +26,19 @@ from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.start_checks import start_warnings
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
+from upperbound.scenario.params import SequenceParam
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
-from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, end_sessions, preflight
+from upperbound.targets.postgres import (
+    TARGET_PASSWORD_VARIABLE,
+    ConnInfo,
+    end_sessions,
+    max_value,
+    open_connection,
+    preflight,
+)
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +105,7 @@ class Orchestrator:
             seed=secrets.randbits(31) if seed is None else seed,
             target_url=request.target_url,
             table=scenario.target.table,
+            sequence_starts=_sequence_starts(conninfo, scenario),
             upperbound_version=upperbound.__version__,
         )
         run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -250,3 +259,14 @@ class Orchestrator:
         if run_id in self._passwords:
             environment[TARGET_PASSWORD_VARIABLE] = self._passwords[run_id].get_secret_value()
         return environment
+
+
+def _sequence_starts(conninfo: ConnInfo, scenario: Scenario) -> dict[str, int]:
+    """Return where sequences begin that go on after a column's highest value. Raises :class:`TargetError`."""
+    parameters = [parameter for operation in scenario.workload.operations for parameter in operation.params]
+    sequences = [parameter.sequence for parameter in parameters if isinstance(parameter, SequenceParam)]
+    columns = {sequence.after for sequence in sequences if sequence.after is not None}
+    if not columns:
+        return {}
+    with open_connection(conninfo) as connection:
+        return {column: max_value(connection, scenario.target.table or "", column) + 1 for column in sorted(columns)}

@@ -23,6 +23,9 @@ class RunConfig(ScenarioModel):
     """Where the server is: the scenario's URL, or that of the embedded server started for this run."""
     table: Table | None
     """The table under test; None when no statement names one."""
+    sequence_starts: dict[str, int] = Field(default_factory=dict)
+    """Where sequences begin that go on after a column's highest value, by column: read once, so that a worker which
+    joins while others insert begins where they did."""
     upperbound_version: str
     """The version that made this snapshot."""
 

@@ -94,6 +94,7 @@ class _TableValues:
     def __init__(self, connection: Connection, config: RunConfig, group_id: int) -> None:
         self._connection = connection
         self._group_id, self._capacity = group_id, config.capacity
+        self._starts = config.sequence_starts
         self._table = config.table or ""
         self._seed = config.seed
         self._pools: dict[tuple[str, int], Sequence[object]] = {}
@@ -119,8 +120,9 @@ class _TableValues:
         return key_blocks(self._group_id, self._capacity)
 
     def after(self, column: str) -> int:
-        """Return one more than the highest value of a column."""
-        return max_value(self._connection, self._table, column) + 1
+        """Return the first key after the highest value that a column had when the run was prepared."""
+        known = self._starts.get(column)
+        return max_value(self._connection, self._table, column) + 1 if known is None else known
 
 
 def _plan(operation: Operation, types: Sequence[PgType], values: _TableValues) -> OperationPlan:

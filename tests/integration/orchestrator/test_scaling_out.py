@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tests.integration.orchestrator.conftest import Bench
+from tests.integration.orchestrator.conftest import ROWS, Bench
 
 from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
@@ -57,6 +57,8 @@ def test_a_worker_joins_in_the_runs_phase_takes_its_share_and_inserts_keys_of_it
     assert late.operations > 0
     assert (late.duration_s or 0) < (early.duration_s or 0)
     assert late.failed == 0, "no key was inserted twice"
+    (start,) = bench.store.runs.get(run_id).scenario_config["sequence_starts"].values()
+    assert start > ROWS, "the worker that came late begins where the others began"
     parent = bench.store.results.get(run_id)
     assert parent.failed == 0
     assert parent.operations == sum(child.operations for child in bench.store.results.children(run_id))
