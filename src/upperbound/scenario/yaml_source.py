@@ -13,7 +13,7 @@ from upperbound.scenario.problem import PlacedProblem
 Path = tuple[str | int, ...]
 MAX_DEPTH = 40
 MAX_NODES = 200_000
-_CORE_TYPES = (
+CORE_TYPES = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("tag:yaml.org,2002:int", r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
@@ -56,7 +56,7 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> float:
     return float(text.replace(".inf", "inf"))
 
 
-for _tag, _pattern, _first in _CORE_TYPES:
+for _tag, _pattern, _first in CORE_TYPES:
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), [c if c != "\0" else "" for c in _first])
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
