@@ -11,10 +11,13 @@
     │       └── StoreNotMigrated    the store has no or an older schema
     ├── StoreError                  the control and results store
     │   ├── StoreUnreachable        it cannot be reached now; the same call may succeed later
-    │   └── RunNotFound             no run has this id
+    │   ├── RunNotFound             no run has this id
+    │   ├── TemplateNotFound        no template has this name or id, or it has no such version
+    │   └── TemplateConflict        the name is taken, or somebody else has saved the template meanwhile
     ├── TargetError                 the database under test
     │   ├── TargetUnreachable       no connection can be made
     │   └── TargetAuthFailed        the server refuses the user or password
+    ├── DataLoadFailed              a data set cannot be loaded, or is not what was planned
     ├── EmbeddedServerError         the embedded PostgreSQL does not start or stop
     ├── QueryLogError               the query log cannot be written or read (disk full, missing part)
     ├── IllegalTransition           an event that the present state does not allow; the state is unchanged
@@ -99,6 +102,14 @@ class RunNotFound(StoreError):
     """No run has this id."""
 
 
+class TemplateNotFound(StoreError):
+    """No template has this name or id, or it has no version of this number."""
+
+
+class TemplateConflict(StoreError):
+    """The name of a template is taken, or somebody else has saved the template meanwhile; nothing was changed."""
+
+
 class TargetError(UpperboundError):
     """The database under test answered with an error."""
 
@@ -109,6 +120,10 @@ class TargetUnreachable(TargetError):
 
 class TargetAuthFailed(TargetError):
     """The target refuses the user, the password, or the database."""
+
+
+class DataLoadFailed(UpperboundError):
+    """A data set cannot be loaded into the target, or what is there is not what was planned."""
 
 
 class EmbeddedServerError(UpperboundError):

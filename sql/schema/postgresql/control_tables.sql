@@ -1,9 +1,10 @@
 -- Control tables: what runs and workers decide on.
--- Schema revision 0003; made by `upperbound store ddl --dialect postgresql`.
+-- Schema revision 0004; made by `upperbound store ddl --dialect postgresql`.
 
 CREATE TABLE run_status (
   run_id TEXT NOT NULL,
   template_id TEXT,
+  template_version INTEGER,
   name TEXT NOT NULL,
   scenario_config JSON NOT NULL,
   status TEXT NOT NULL,
@@ -74,4 +75,4 @@ CREATE TABLE upperbound_schema_version (
   CONSTRAINT upperbound_schema_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO upperbound_schema_version (version_num) VALUES ('0003');
+INSERT INTO upperbound_schema_version (version_num) VALUES ('0004');

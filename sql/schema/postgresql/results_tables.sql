@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0003; made by `upperbound store ddl --dialect postgresql`.
+-- Schema revision 0004; made by `upperbound store ddl --dialect postgresql`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -93,4 +93,38 @@ CREATE TABLE find_max_step_history (
   reason TEXT NOT NULL,
   recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
   CONSTRAINT pk_find_max_step_history PRIMARY KEY (run_id, step)
+);
+
+CREATE TABLE test_templates (
+  template_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  latest_version INTEGER NOT NULL,
+  load_mode TEXT NOT NULL,
+  table_type TEXT NOT NULL,
+  search_text TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  updated_by TEXT NOT NULL,
+  updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_test_templates PRIMARY KEY (template_id),
+  CONSTRAINT uq_test_templates_name UNIQUE (name)
+);
+
+CREATE TABLE template_tags (
+  template_id TEXT NOT NULL,
+  tag_key TEXT NOT NULL,
+  tag_value TEXT NOT NULL,
+  CONSTRAINT pk_template_tags PRIMARY KEY (template_id, tag_key)
+);
+
+CREATE INDEX ix_template_tags_tag_key_tag_value ON template_tags (tag_key, tag_value);
+
+CREATE TABLE template_versions (
+  template_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  scenario JSON NOT NULL,
+  note TEXT NOT NULL,
+  saved_by TEXT NOT NULL,
+  saved_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_template_versions PRIMARY KEY (template_id, version)
 );

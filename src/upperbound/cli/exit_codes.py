@@ -9,6 +9,8 @@ from upperbound.errors import (
     RunNotFound,
     StoreError,
     TargetError,
+    TemplateConflict,
+    TemplateNotFound,
     UpperboundError,
 )
 
@@ -38,6 +40,8 @@ class ExitCode(IntEnum):
 _BY_ERROR: Final[tuple[tuple[type[UpperboundError], ExitCode], ...]] = (
     (ConfigurationError, ExitCode.USAGE),
     (RunNotFound, ExitCode.USAGE),
+    (TemplateNotFound, ExitCode.USAGE),
+    (TemplateConflict, ExitCode.USAGE),
     (StoreError, ExitCode.UNREACHABLE),
     (TargetError, ExitCode.UNREACHABLE),
     (UpperboundError, ExitCode.RUN_FAILED),

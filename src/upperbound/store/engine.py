@@ -20,6 +20,7 @@ from upperbound.store.migrate import HEAD_REVISION, current_revision, require_he
 from upperbound.store.results import ResultRepository
 from upperbound.store.runs import RunRepository
 from upperbound.store.snapshots import SnapshotRepository
+from upperbound.store.templates import TemplateRepository
 from upperbound.store.types import store_now
 
 _WAL_RETRY_S: Final = 0.02
@@ -42,6 +43,7 @@ class Store:
         self.results: Final = ResultRepository(database, now)
         self.logs: Final = LogRepository(database, now)
         self.find_max: Final = FindMaxRepository(database, now)
+        self.templates: Final = TemplateRepository(database, now)
 
     @property
     def url(self) -> str:

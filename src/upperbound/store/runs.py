@@ -32,6 +32,8 @@ class NewRun:
     worker_targets: Mapping[str, Any] = field(default_factory=dict)
     """Threads by worker id."""
     template_id: str | None = None
+    """The template that the scenario comes from; it may be deleted since."""
+    template_version: int | None = None
     load_mode: str | None = None
     scaling_mode: str | None = None
     threads: int | None = None
@@ -56,6 +58,7 @@ class RunRow:
 
     run_id: str
     template_id: str | None
+    template_version: int | None
     name: str
     scenario_config: dict[str, Any]
     status: RunStatus
@@ -123,6 +126,7 @@ class RunRepository:
                     sa.insert(run_status).values(
                         run_id=run.run_id,
                         template_id=run.template_id,
+                        template_version=run.template_version,
                         name=run.name,
                         scenario_config=dict(run.scenario),
                         status=RunStatus.PREPARED,

@@ -39,6 +39,7 @@ run_status: Final = sa.Table(
     metadata,
     sa.Column("run_id", sa.Text, primary_key=True),
     sa.Column("template_id", sa.Text),
+    sa.Column("template_version", sa.Integer),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("scenario_config", JsonDocument, nullable=False),
     sa.Column("status", EnumText(RunStatus), nullable=False),
@@ -199,8 +200,53 @@ find_max_step_history: Final = sa.Table(
     sa.Column("recorded_at", UtcTimestamp, nullable=False),
 )
 
+test_templates: Final = sa.Table(
+    "test_templates",
+    metadata,
+    sa.Column("template_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("latest_version", sa.Integer, nullable=False),
+    sa.Column("load_mode", sa.Text, nullable=False),
+    sa.Column("table_type", sa.Text, nullable=False),
+    # What a search looks through, in one case: what a store folds by itself is the letters of ASCII at most.
+    sa.Column("search_text", Message, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_by", sa.Text, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    sa.UniqueConstraint("name"),
+)
+
+template_tags: Final = sa.Table(
+    "template_tags",
+    metadata,
+    sa.Column("template_id", sa.Text, primary_key=True),
+    sa.Column("tag_key", Message, primary_key=True),
+    sa.Column("tag_value", Message, nullable=False),
+    sa.Index(None, "tag_key", "tag_value"),
+)
+
+template_versions: Final = sa.Table(
+    "template_versions",
+    metadata,
+    sa.Column("template_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("scenario", JsonDocument, nullable=False),
+    sa.Column("note", Message, nullable=False),
+    sa.Column("saved_by", sa.Text, nullable=False),
+    sa.Column("saved_at", UtcTimestamp, nullable=False),
+)
+
 CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
 """State that decisions are made on; hybrid tables on Snowflake."""
 
-RESULTS_TABLES: Final = (test_results, worker_metrics_snapshots, test_logs, find_max_step_history)
-"""What was measured, and what was said about it."""
+RESULTS_TABLES: Final = (
+    test_results,
+    worker_metrics_snapshots,
+    test_logs,
+    find_max_step_history,
+    test_templates,
+    template_tags,
+    template_versions,
+)
+"""What was measured, what was said about it, and the stored scenarios to measure by."""

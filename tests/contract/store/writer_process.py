@@ -10,6 +10,7 @@ from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.errors import TemplateConflict
 from upperbound.store.address import parse_store_url
 from upperbound.store.database import Database
 from upperbound.store.engine import open_store
@@ -81,12 +82,27 @@ def die_between_number_and_event() -> None:
         ready()
 
 
+def save_template(template_id: str, name: str) -> None:
+    """Save on the first version of a template."""
+    with open_store(URL) as store:
+        given = store.templates.version(template_id, 1).scenario.model_copy(update={"tags": {"writer": name}})
+        ready()
+        try:
+            store.templates.save(template_id, given, base_version=1, saved_by=name)
+        except TemplateConflict:
+            say("refused")
+        else:
+            say("saved")
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["open"]:
             open_it()
         case ["live", name, turns]:
             live(name, int(turns))
+        case ["save", template_id, name]:
+            save_template(template_id, name)
         case ["die"]:
             die_between_number_and_event()
         case _:

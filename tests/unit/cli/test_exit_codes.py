@@ -12,6 +12,7 @@ from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
 from upperbound.errors import (
     ConfigurationError,
+    DataLoadFailed,
     EmbeddedServerError,
     IllegalTransition,
     PortInUse,
@@ -27,6 +28,8 @@ from upperbound.errors import (
     TargetError,
     TargetMismatch,
     TargetUnreachable,
+    TemplateConflict,
+    TemplateNotFound,
     UpperboundError,
     WorkerFailed,
 )
@@ -40,11 +43,14 @@ CODES = {
     StoreVersionError: 2,
     StoreNotMigrated: 2,
     RunNotFound: 2,
+    TemplateNotFound: 2,
+    TemplateConflict: 2,
     StoreError: 3,
     StoreUnreachable: 3,
     TargetError: 3,
     TargetUnreachable: 3,
     TargetAuthFailed: 3,
+    DataLoadFailed: 4,
     EmbeddedServerError: 4,
     QueryLogError: 4,
     IllegalTransition: 4,

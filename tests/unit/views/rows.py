@@ -51,6 +51,7 @@ def run_row(status: RunStatus = RunStatus.COMPLETED, *, workers: int = 2, **chan
     row = RunRow(
         run_id=RUN_ID,
         template_id=None,
+        template_version=None,
         name="Orders",
         scenario_config=config().model_dump(mode="json"),
         status=status,
