@@ -122,7 +122,7 @@ SCENARIO = (
     Bad(
         "missing file",
         2,
-        ("there is no scenario file nowhere.yaml", "built-in scenarios: demo"),
+        ("there is no scenario file nowhere.yaml", "built-in scenarios: bulk-loading, demo"),
         arguments=("run", "nowhere.yaml"),
     ),
     Bad(

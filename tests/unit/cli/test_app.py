@@ -126,7 +126,14 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_a_scenario_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    fails(capsys, 2, "there is no scenario file nope.yaml", "run", "nope.yaml", hint="built-in scenarios: demo")
+    fails(
+        capsys,
+        2,
+        "there is no scenario file nope.yaml",
+        "run",
+        "nope.yaml",
+        hint="built-in scenarios: bulk-loading, demo",
+    )
 
 
 def test_every_problem_of_a_scenario_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

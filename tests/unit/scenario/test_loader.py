@@ -50,7 +50,7 @@ def test_each_example_is_valid_and_needs_no_password(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert {path.name for path in EXAMPLES} >= {"pgbench-like.yaml", "orders.yaml", "stages.yaml"}
-    assert builtin_names() == ["demo"]
+    assert "demo" in builtin_names()
 
 
 def test_a_file_may_be_yaml_or_json_with_or_without_a_byte_order_mark(tmp_path: Path) -> None:
