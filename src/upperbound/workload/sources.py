@@ -5,7 +5,7 @@ then only takes the next element of an iterator.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -91,3 +91,51 @@ class ListSource:
         values = self._values
         indexes: Iterable[int] = np.asarray(self._index.chunk(rng, n)).tolist()
         return [values[i] for i in indexes]
+
+
+class NumberListSource:
+    """Integers of a list, picked by an index that another source draws."""
+
+    def __init__(self, values: Sequence[int] | NDArray[np.int64], index: ValueSource | None = None) -> None:
+        """Pick from ``values``, uniformly if no ``index`` source is given.
+
+        Raises:
+            ValueError: there is no value to pick from.
+        """
+        if not len(values):
+            raise ValueError("there is no value to pick from")
+        self._values = np.asarray(values, dtype=np.int64)
+        self._index = index or UniformSource(0, len(values) - 1)
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return ``n`` picks."""
+        picked: NDArray[np.int64] = self._values[np.asarray(self._index.chunk(rng, n))]
+        return picked
+
+
+class EncodedSource:
+    """What another source draws, encoded."""
+
+    def __init__(self, source: ValueSource, encode: Callable[[Values], Iterable[object]]) -> None:
+        """Encode what ``source`` draws with ``encode``, which returns one element for each value."""
+        self._source, self._encode = source, encode
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return the next ``n`` values, encoded."""
+        return list(self._encode(self._source.chunk(rng, n)))
+
+
+class GroupSource:
+    """Lists of ``fewest`` to ``most`` values of another source, each size equally likely."""
+
+    def __init__(self, element: ValueSource, fewest: int, most: int) -> None:
+        """Make lists of what ``element`` draws."""
+        self._element, self._fewest, self._most = element, fewest, most
+
+    def chunk(self, rng: np.random.Generator, n: int) -> Values:
+        """Return ``n`` lists; their values are independent, so that one may be in a list twice."""
+        sizes = rng.integers(self._fewest, self._most, n, endpoint=True)
+        ends = np.cumsum(sizes)
+        drawn = self._element.chunk(rng, int(ends[-1]) if n else 0)
+        values = drawn.tolist() if isinstance(drawn, np.ndarray) else drawn
+        return [values[end - size : end] for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)]

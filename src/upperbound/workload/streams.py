@@ -23,6 +23,16 @@ Encode = Callable[[Values], Iterator[bytes | None]]
 
 
 @dataclass(frozen=True)
+class Following:
+    """What a parameter's values are added to."""
+
+    place: int
+    """Index of an earlier parameter of the same operation."""
+    add: Callable[[Values, Values], Values]
+    """Adds a chunk of this parameter's source to as large a chunk of the earlier parameter's values."""
+
+
+@dataclass(frozen=True)
 class ParameterPlan:
     """How one parameter of one operation is produced."""
 
@@ -30,6 +40,10 @@ class ParameterPlan:
     """Makes the source for a thread's shard."""
     encode: Encode
     """The driver's encoder for the parameter's type."""
+    at_once: int = CHUNK
+    """Values drawn at once: fewer where one is large, one where it depends on when it is drawn."""
+    following: Following | None = None
+    """Set for a parameter whose values are those of another plus what its source draws; as many are drawn at once."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +94,36 @@ class Workload:
     def _rows(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> Iterator[Row | None]:
         if not parameters:
             return repeat(None)
-        columns = [
-            _values(parameter, shard, np.random.default_rng([self._seed, *shard.identity, index, place]))
-            for place, parameter in enumerate(parameters)
-        ]
-        return zip(*columns, strict=False)
+        columns: list[_Column] = []
+        for place, parameter in enumerate(parameters):
+            rng = np.random.default_rng([self._seed, *shard.identity, index, place])
+            followed = columns[parameter.following.place] if parameter.following else None
+            columns.append(_Column(parameter, parameter.source(shard), rng, followed))
+        return zip(*(chain.from_iterable(column.chunks()) for column in columns), strict=False)
 
 
-def _values(parameter: ParameterPlan, shard: Shard, rng: np.random.Generator) -> Iterator[bytes | None]:
-    """Return the endless encoded values of one parameter; past the chunk boundary each costs one C iterator step."""
-    source = parameter.source(shard)
-    return chain.from_iterable(parameter.encode(source.chunk(rng, CHUNK)) for _ in repeat(None))
+class _Column:
+    """The values of one parameter for one thread; within a chunk each costs one C iterator step.
+
+    The columns of an operation are advanced together, in the order of their places: when one that follows another
+    draws its chunk, the other has just drawn the chunk that belongs to the same executions.
+    """
+
+    def __init__(
+        self, plan: ParameterPlan, source: ValueSource, rng: np.random.Generator, followed: "_Column | None"
+    ) -> None:
+        self._plan, self._source, self._rng, self._followed = plan, source, rng, followed
+        self.latest: Values = ()
+        """The chunk of values that is being given out."""
+
+    def chunks(self) -> Iterator[Iterator[bytes | None]]:
+        """Yield chunks of encoded values without end."""
+        while True:
+            self.latest = self._draw()
+            yield self._plan.encode(self.latest)
+
+    def _draw(self) -> Values:
+        following, followed = self._plan.following, self._followed
+        if following is None or followed is None:
+            return self._source.chunk(self._rng, self._plan.at_once)
+        return following.add(followed.latest, self._source.chunk(self._rng, len(followed.latest)))
