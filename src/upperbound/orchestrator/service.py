@@ -26,7 +26,7 @@ from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.start_checks import start_warnings
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
-from upperbound.scenario.params import SequenceParam
+from upperbound.scenario.params import SequenceParam, elements
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
@@ -263,7 +263,7 @@ class Orchestrator:
 
 def _sequence_starts(conninfo: ConnInfo, scenario: Scenario) -> dict[str, int]:
     """Return where sequences begin that go on after a column's highest value. Raises :class:`TargetError`."""
-    parameters = [parameter for operation in scenario.workload.operations for parameter in operation.params]
+    parameters = [parameter for operation in scenario.workload.operations for parameter in elements(operation.params)]
     sequences = [parameter.sequence for parameter in parameters if isinstance(parameter, SequenceParam)]
     columns = {sequence.after for sequence in sequences if sequence.after is not None}
     if not columns:

@@ -13,6 +13,7 @@ from upperbound.errors import Problem
 from upperbound.scenario.fields import CENT, HUNDRED
 from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType
 from upperbound.scenario.load_checks import check_load
+from upperbound.scenario.param_checks import check_sources
 from upperbound.scenario.plain import entries, mapping
 from upperbound.scenario.presets import read_weight
 from upperbound.scenario.statement_checks import check_parameters, check_statement
@@ -36,7 +37,7 @@ def find_problems(scenario: Any) -> list[Problem]:
         problems += _check_type(where, operation)
         problems += check_statement(where, operation, has_table=table)
         problems += check_parameters(where, operation)
-        problems += _check_sources(where, operation, has_table=table)
+        problems += check_sources(where, operation, has_table=table)
     return problems
 
 
@@ -85,26 +86,3 @@ def _check_type(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
     implied = next((implied for known, implied in TYPE_OF_KIND.items() if known == kind), None)
     if implied is not None and given in tuple(OperationType) and given != implied:
         yield Problem(f"{where}.operation_type", f"{kind} is a {implied}, not a {given}", "leave operation_type out")
-
-
-def _check_sources(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
-    """Check each parameter's source: one of two forms where there are two, and a table where it reads a column."""
-    for place, param in enumerate(entries(operation.get("params"))):
-        at = f"{where}.params.{place}"
-        columns = [("pool", param.get("pool"))] if isinstance(param, Mapping) else []
-        for kind, keys in (("sequence", ("start", "after")), ("zipf", ("range", "pool"))):
-            source = mapping(param).get(kind)
-            if not isinstance(source, Mapping):
-                continue
-            given = [key for key in keys if source.get(key) is not None]
-            if len(given) != 1:
-                found = "has neither" if not given else "has both"
-                yield Problem(
-                    f"{at}.{kind}", f"{found} {keys[0]} {'nor' if not given else 'and'} {keys[1]}", "give one"
-                )
-            columns.append((f"{kind}.{keys[1]}", source.get(keys[1])))
-        for key, column in columns:
-            if isinstance(column, str) and has_table is False:
-                yield Problem(
-                    f"{at}.{key}", f"takes values from the column {column}, and there is no table", "set target.table"
-                )

@@ -46,7 +46,8 @@ def json_schema() -> dict[str, Any]:
 def reference_page() -> str:
     """Return the reference page in Markdown."""
     parts = [_INTRODUCTION]
-    parts += [_section(section) for section in sections()]
+    # What a list is made of is what parameters are, and described there.
+    parts += [_section(section) for section in sections() if "list" not in section.place]
     parts += [
         _STATEMENTS,
         _presets(),

@@ -38,7 +38,12 @@ def sections() -> list[Section]:
 
 def is_tagged(place: tuple[str, ...]) -> bool:
     """Tell whether several models are possible at a place, one of which a key picks."""
-    return place in TAG_KEYS or place[-2:] == ("params", EACH)
+    return place in TAG_KEYS or is_source(place)
+
+
+def is_source(place: tuple[str, ...]) -> bool:
+    """Tell whether the source of a parameter's values stands at a place: a parameter, or what a list is made of."""
+    return place[-2:] == ("params", EACH) or place[-3:] == ("params", EACH, "list")
 
 
 def keys_at(place: tuple[str, ...], tag: str | None) -> list[str]:

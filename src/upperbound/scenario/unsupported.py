@@ -17,9 +17,6 @@ _VALUES: dict[str, tuple[str, ...]] = {
 }
 """Values by the place of their key."""
 
-_PARAM_KINDS = ("weighted", "hot_set", "gaussian", "offset_from", "list", "now", "uuid", "text")
-"""Parameter sources."""
-
 
 def unsupported_key(place: str) -> tuple[str, str] | None:
     """Return message and hint for a key that is to come, by its place; None for any other."""
@@ -33,13 +30,7 @@ def unsupported_value(place: str, value: str) -> str | None:
     return f"{known!r} {_VERSION}" if known is not None else None
 
 
-def unsupported_param(kind: str) -> str | None:
-    """Return the message for a parameter source that is to come; None for any other."""
-    return f"parameter source {kind!r} {_VERSION}" if kind in _PARAM_KINDS else None
-
-
 def unsupported_names() -> list[str]:
     """Return everything that is refused by name, as ``target.kind: snowflake`` or ``slo.abort_on_breach``, in order."""
     values = [f"{place}: {value}" for place, words in _VALUES.items() for value in words]
-    sources = [f"workload.operations.*.params.*.{kind}" for kind in _PARAM_KINDS]
-    return sorted([*_KEYS, *values, *sources])
+    return sorted([*_KEYS, *values])

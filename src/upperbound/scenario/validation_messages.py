@@ -12,9 +12,9 @@ from upperbound.errors import Problem
 from upperbound.scenario.aliases import KEY_ALIASES
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.fields import CROSS_CHECK, WORDED
-from upperbound.scenario.params import PARAM_KINDS
-from upperbound.scenario.sections import EACH, TAG_KEYS, homes_of, is_tagged, keys_at, tags_at
-from upperbound.scenario.unsupported import unsupported_key, unsupported_param, unsupported_value
+from upperbound.scenario.params import ELEMENT_KINDS, PARAM_KINDS
+from upperbound.scenario.sections import EACH, TAG_KEYS, homes_of, is_source, is_tagged, keys_at, tags_at
+from upperbound.scenario.unsupported import unsupported_key, unsupported_value
 from upperbound.scenario.yaml_source import Path
 
 _REPEATED = (CROSS_CHECK, "default_factory_not_called")
@@ -97,14 +97,14 @@ def _plain_path(loc: Sequence[str | int]) -> tuple[Path, str | None]:
 def _tell(path: Path, tag: str | None, detail: ErrorDetails) -> tuple[Path, Problem]:
     """Return the place and the problem of one error."""
     kind, value = detail["type"], detail["input"]
-    if kind in ("union_tag_not_found", "union_tag_invalid") and path[-2:-1] != ("params",):
+    if kind in ("union_tag_not_found", "union_tag_invalid") and not is_source(pattern_of(path)):
         key = TAG_KEYS[path]
         path = (*path, key)
         value = value.get(key) if isinstance(value, Mapping) else value
         allowed = tags_at(pattern_of(path[:-1]))
         message, hint = _missing_choice(allowed) if value is None else _not_one_of(path, value, allowed)
     elif kind.startswith("union_tag"):
-        message, hint = _tell_source(value)
+        message, hint = _tell_source(value, ELEMENT_KINDS if path[-1] == "list" else PARAM_KINDS)
     elif kind == "extra_forbidden":
         message, hint = _tell_unknown_key(path, tag)
     elif kind == "missing":
@@ -165,19 +165,18 @@ def _tell_unknown_key(path: Path, tag: str | None) -> Told:
     return f"unknown key {key!r}{belongs}", f"known here: {', '.join(known) or 'none'}"
 
 
-def _tell_source(value: Any) -> Told:
-    """Tell what is wrong with a parameter that has no source, an unknown one, or several."""
-    hint = f"give one of {_listing(PARAM_KINDS)}, as in {{range: [1, 100]}}"
+def _tell_source(value: Any, kinds: Sequence[str]) -> Told:
+    """Tell what is wrong with a parameter that has no source, an unknown one, several, or one of the wrong kind."""
+    hint = f"give one of {_listing(kinds)}, as in {{range: [1, 100]}}"
     if not isinstance(value, Mapping) or not value:
         return f"must be a mapping with the source of the values, not {shown(value)}", hint
     given = [kind for kind in PARAM_KINDS if kind in value]
     if len(given) > 1:
         return f"has {_listing(given).replace(' or ', ' and ')}", "a parameter has one source"
-    for key in value:
-        if told := unsupported_param(str(key)):
-            return told, hint
+    if given:
+        return f"a list cannot be made of {given[0]}", hint
     key = str(next(iter(value)))
-    near = nearest(key, PARAM_KINDS)
+    near = nearest(key, kinds)
     return f"unknown parameter source {key!r}" + (f"; did you mean {near!r}?" if near else ""), hint
 
 

@@ -8,7 +8,22 @@ import psycopg
 from psycopg import sql
 
 from upperbound.errors import Problem, TargetMismatch
-from upperbound.scenario.params import ChoiceParam, Param, PoolParam, RangeParam, SequenceParam, ZipfParam
+from upperbound.scenario.param_checks import value_bounds
+from upperbound.scenario.params import (
+    ChoiceParam,
+    ListParam,
+    NowParam,
+    OffsetParam,
+    Param,
+    PoolParam,
+    RangeParam,
+    SequenceParam,
+    TextParam,
+    UuidParam,
+    WeightedParam,
+    spread_of,
+)
+from upperbound.targets.pg_arrays import element_type
 from upperbound.targets.pg_catalog import similar_columns, type_name
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_sampling import column_type, has_values, max_value
@@ -42,27 +57,96 @@ class ParameterCheck:
         self._columns: dict[str, _Column | Problem] = {}
         self.warnings: list[str] = []
 
-    def problems(self, where: str, subject: str, oid: int, source: Param, *, column_check: bool) -> Iterator[Problem]:
+    def problems(
+        self, where: str, subject: str, oid: int, source: Param, *, column_check: bool, values_each: int = 1
+    ) -> Iterator[Problem]:
         """Yield what keeps ``source`` from feeding a parameter of type ``oid``.
 
         ``subject`` names the parameter in messages. Columns are looked at only with ``column_check``: without a table
-        they cannot be there.
+        they cannot be there. Each execution takes up to ``values_each`` values.
         """
-        target = pg_type(oid)
-        if target.family is Family.OTHER:
-            target = pg_type(oid, type_name(self._connection, oid))
-        pool = source.pool if isinstance(source, PoolParam) else None
-        bounds = source.range if isinstance(source, RangeParam) else None
-        if isinstance(source, ZipfParam):
-            pool, bounds = source.zipf.pool, source.zipf.range
+        target = self._type(oid)
+        spread = spread_of(source)
+        pool = source.pool if isinstance(source, PoolParam) else spread.pool if spread else None
+        bounds = source.range if isinstance(source, RangeParam) else spread.range if spread else None
         if bounds is not None:
             yield from self._check_numbers(where, subject, target, *bounds)
         if pool is not None and column_check:
             yield from self._check_pool(where, subject, target, pool)
-        if isinstance(source, ChoiceParam):
-            yield from self._check_choice(where, subject, target, source.choice)
-        if isinstance(source, SequenceParam):
-            yield from self._check_sequence(where, subject, target, source, column_check)
+        match source:
+            case ChoiceParam(choice=values):
+                yield from self._check_choice(where, subject, target, values)
+            case WeightedParam(weighted=items):
+                yield from self._check_choice(where, subject, target, [item.value for item in items])
+            case SequenceParam():
+                yield from self._check_sequence(where, subject, target, source, column_check, values_each)
+            case ListParam():
+                yield from self._check_list(where, subject, target, source, column_check)
+            case NowParam():
+                yield from _check_family(where, subject, target, (Family.TIME,), "a time")
+            case UuidParam():
+                yield from _check_family(where, subject, target, (Family.UUID, Family.TEXT), "a UUID")
+            case TextParam():
+                yield from self._check_text(where, subject, target, source)
+
+    def offset_problems(
+        self, where: str, subject: str, oid: int, params: Sequence[Param], number: int
+    ) -> Iterator[Problem]:
+        """Yield what keeps ``offset_from``, if that is the source of parameter ``number`` from 0, from feeding it."""
+        source = root = params[number]
+        while isinstance(root, OffsetParam):
+            root = params[root.offset_from.parameter - 1]
+        if source is root:
+            return
+        if isinstance(root, NowParam):
+            yield from _check_family(where, subject, self._type(oid), (Family.TIME,), "a time")
+            return
+        bounds = value_bounds([param.model_dump() for param in params], number)
+        yield from self._check_numbers(where, subject, self._type(oid), *(bounds or (0, 0)))
+        spread = spread_of(root)
+        pool = root.pool if isinstance(root, PoolParam) else spread.pool if spread else None
+        found = self._column(where, pool) if pool is not None and self._table is not None else None
+        if isinstance(found, _Column) and pg_type(found.oid).family is not Family.INTEGER:
+            name = type_name(self._connection, found.oid)
+            yield Problem(
+                where,
+                f"{subject} adds to values of column {pool}, which is {name}, and only whole numbers can be added to",
+                "let the statement add to the other parameter itself, as in $1 + 10",
+            )
+
+    def _type(self, oid: int) -> PgType:
+        target = pg_type(oid)
+        return pg_type(oid, type_name(self._connection, oid)) if target.family is Family.OTHER else target
+
+    def _check_list(
+        self, where: str, subject: str, target: PgType, source: ListParam, column_check: bool
+    ) -> Iterator[Problem]:
+        element = element_type(self._connection, target.oid)
+        if element is None:
+            yield Problem(
+                where,
+                f"{subject} is of type {target.name} and cannot take a list",
+                f"a list is an array: write = ANY($1) in place of IN ($1), or the type, as in $1::{target.name}[]",
+            )
+            return
+        label, _, number = subject.rpartition(": ")
+        yield from self.problems(
+            f"{where}.list",
+            f"{label}: a value of {number}",
+            element,
+            source.list,
+            column_check=column_check,
+            values_each=source.size[1],
+        )
+
+    def _check_text(self, where: str, subject: str, target: PgType, source: TextParam) -> Iterator[Problem]:
+        if target.family is not Family.OTHER:
+            yield from _check_family(where, subject, target, (Family.TEXT,), "random text")
+            return
+        # The type may be one of an extension that takes any text, such as citext.
+        sample = (source.characters * source.text[0])[: source.text[0]]
+        if refusal := self._refused_text(target, [sample.encode()]):
+            yield Problem(where, f"{subject} is of type {target.name}: {refusal}", _other_source(target))
 
     def _check_numbers(self, where: str, subject: str, target: PgType, low: int, high: int) -> Iterator[Problem]:
         if not accepts(target.oid, ValueKind.INT):
@@ -127,7 +211,13 @@ class ParameterCheck:
         return ""
 
     def _check_sequence(
-        self, where: str, subject: str, target: PgType, source: SequenceParam, column_check: bool
+        self,
+        where: str,
+        subject: str,
+        target: PgType,
+        source: SequenceParam,
+        column_check: bool,
+        values_each: int,
     ) -> Iterator[Problem]:
         start = source.sequence.start
         column = source.sequence.after
@@ -147,7 +237,12 @@ class ParameterCheck:
             start = max_value(self._connection, self._table or "", column) + 1
         problems = list(self._check_numbers(where, subject, target, start or 0, start or 0))
         yield from problems
-        if not problems and target.bounds and start is not None and target.bounds[1] - start < self._executions:
+        if (
+            not problems
+            and target.bounds
+            and start is not None
+            and target.bounds[1] - start < self._executions * values_each
+        ):
             self.warnings.append(
                 f"{subject} is of type {target.name}: its sequence reaches the end of the type after "
                 f"{target.bounds[1] - start + 1:,} values, and operations fail from then on"
@@ -168,10 +263,23 @@ class ParameterCheck:
         return self._columns[column]
 
 
+def _check_family(where: str, subject: str, target: PgType, families: Sequence[Family], what: str) -> Iterator[Problem]:
+    if target.family not in families:
+        yield Problem(where, f"{subject} is of type {target.name} and cannot take {what}", _other_source(target))
+
+
 def _other_source(target: PgType) -> str:
-    if target.family in (Family.TEXT, Family.UUID, Family.TIME, Family.OTHER):
-        return "take values from a column, as in {pool: column}, or list them, as in {choice: [...]}"
-    return "list the values, as in {choice: [true, false]}" if target.family is Family.BOOL else ""
+    hints = {
+        Family.INTEGER: "take whole numbers, as in {range: [1, 100]}",
+        Family.NUMBER: "take whole numbers, as in {range: [1, 100]}, or list numbers, as in {choice: [0.5, 1]}",
+        Family.BOOL: "list the values, as in {choice: [true, false]}",
+        Family.TIME: "take the present, as in {now: {}}, or values from a column, as in {pool: column}",
+        Family.UUID: "make new ones, as in {uuid: random}, or take values from a column, as in {pool: column}",
+        Family.TEXT: "make text, as in {text: 20}, list it, as in {choice: [...]}, or take it from a column, as in "
+        "{pool: column}",
+        Family.OTHER: "take values from a column, as in {pool: column}, or list them, as in {choice: [...]}",
+    }
+    return hints.get(target.family, "")
 
 
 def _quotes_hint(target: PgType) -> str:

@@ -125,6 +125,7 @@ class _Preflight:
             place = f"{where}.params.{number}"
             subject = f"{operation.label}: ${number + 1}"
             yield from self._parameters.problems(place, subject, oid, parameter, column_check=not table_missing)
+            yield from self._parameters.offset_problems(place, subject, oid, operation.params, number)
 
     def _statement_problem(self, where: str, operation: Operation, fault: StatementFault) -> Problem:
         hint = fault.hint

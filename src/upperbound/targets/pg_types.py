@@ -193,10 +193,11 @@ def _encode_plain(values: Values) -> Iterator[bytes | None]:
     """Encode values as the server reads them in text format."""
     if isinstance(values, np.ndarray):
         return map(str.encode, map(str, values.tolist()))
-    return (None if value is None else _plain(value).encode() for value in values)
+    return (None if value is None else plain_text(value).encode() for value in values)
 
 
-def _plain(value: object) -> str:
+def plain_text(value: object) -> str:
+    """Return a value as the server reads it in text format; raises ValueError for text with a zero byte."""
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
@@ -217,6 +218,8 @@ def _encode_uuid(values: Values) -> Iterator[bytes | None]:
 
 
 def _uuid(value: object) -> uuid.UUID:
+    if isinstance(value, bytes):
+        return uuid.UUID(bytes=value)
     return value if isinstance(value, uuid.UUID) else uuid.UUID(_text(value))
 
 

@@ -129,7 +129,6 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"guardrails.max_cpu": 80}, "guardrails.max_cpu", "did you mean 'max_cpu_percent'"),
     ({"on_worker_loss": "ignore"}, "on_worker_loss", "'ignore' is not known"),
     ({"slo.abort_on_breach": False}, "slo.abort_on_breach", UNSUPPORTED),
-    ({f"{OP}.params.0": {"gaussian": [1, 9]}}, f"{OP}.params.0", f"parameter source 'gaussian' {UNSUPPORTED}"),
 ]
 
 
