@@ -21,6 +21,8 @@ from upperbound.store.tables import template_tags, template_versions, test_templ
 from upperbound.store.types import store_now
 
 _SIMILAR_SHOWN: Final = 3
+_NEAR: Final = 0.7
+"""How much of two words must be alike, from 0 to 1, for one to be taken for the other misspelt."""
 _NAMES_COMPARED: Final = 1_000
 """Names that one which does not exist is compared with, at most."""
 
@@ -325,11 +327,19 @@ class TemplateRepository:
 
 
 def similar(name: str, names: Sequence[str]) -> list[str]:
-    """Return those of ``names`` that ``name`` may have been meant for, the nearest first: misspelt, or a part of it."""
-    folded = {other.casefold(): other for other in names}
-    near = difflib.get_close_matches(name.casefold(), list(folded), n=_SIMILAR_SHOWN)
-    parts = [other for other in folded if name.casefold() in other and other not in near]
-    return [folded[other] for other in [*near, *parts][:_SIMILAR_SHOWN]]
+    """Return those of ``names`` that ``name`` may have been meant for, the nearest first.
+
+    One that is misspelt is held against whole names, their beginnings and their words; a part of a name will do too.
+    """
+    wanted = name.casefold()
+    forms: dict[str, str] = {}
+    for other in names:
+        folded = other.casefold()
+        for form in (folded, folded[: len(wanted)], *folded.replace(",", " ").split()):
+            forms.setdefault(form, other)
+    near = [forms[form] for form in difflib.get_close_matches(wanted, list(forms), n=10, cutoff=_NEAR)]
+    parts = [other for other in names if wanted and wanted in other.casefold()]
+    return list(dict.fromkeys([*near, *parts]))[:_SIMILAR_SHOWN]
 
 
 def search_text(document: Mapping[str, Any]) -> str:
