@@ -218,6 +218,8 @@ def _facts(summary: RunSummary) -> Table:
     if log.path is not None:
         grid.add_row("query log", f"{count(log.rows)} queries in {_plural(log.files, 'Parquet file')}")
         grid.add_row("", Text(log.path))
+    if summary.template is not None:
+        grid.add_row("template", Text(f"{summary.template.template_id}, version {count(summary.template.version)}"))
     grid.add_row("target", Text(made_on.target_version or MISSING))
     grid.add_row("driver", Text(made_on.driver or MISSING))
     grid.add_row("host", Text(f"{made_on.host or MISSING}; {made_on.cpu or MISSING}"))

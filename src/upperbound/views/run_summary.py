@@ -142,6 +142,13 @@ class Environment(View):
     seed: int
 
 
+class RunTemplate(View):
+    """The version of a template that a run was made from; the template may be renamed or deleted since."""
+
+    template_id: str
+    version: int | None
+
+
 class RunSummary(View):
     """The result of one run. A figure that does not apply, or that nothing was measured for, is null."""
 
@@ -196,6 +203,8 @@ class RunSummary(View):
     """What users have changed while the run went on."""
     query_log: QueryLog
     environment: Environment
+    template: RunTemplate | None = None
+    """What the run was made from; null for a file or a built-in scenario."""
 
     @property
     def is_terminal(self) -> bool:
@@ -285,6 +294,7 @@ def build_summary(
         changes=changes_of(run, events),
         query_log=QueryLog(**{name: (parent.query_log or {}).get(name) for name in QueryLog.model_fields}),
         environment=_environment(config, parent.environment or {}),
+        template=RunTemplate(template_id=run.template_id, version=run.template_version) if run.template_id else None,
     )
 
 

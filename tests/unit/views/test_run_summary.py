@@ -39,7 +39,7 @@ FIELDS = {
     *("started_at", "ended_at", "duration_seconds", "warmup_seconds", "load_mode", "scaling_mode", "worker_count"),
     *("threads", "target_qps", "total_operations", "failed_operations", "warmup_operations", "qps", "attempted_qps"),
     *("error_pct", "latency", "response_time", "arrivals", "by_kind", "workers", "errors", "generator", "slo", "cost"),
-    *("enrichment", "find_max", "guardrails", "changes", "query_log", "environment"),
+    *("enrichment", "find_max", "guardrails", "changes", "query_log", "environment", "template"),
 }
 COST = {
     *("credits_used", "credits_per_hour", "estimated_cost_usd", "cost_per_hour", "cost_per_1k_ops"),
@@ -80,6 +80,18 @@ def test_json_has_exactly_the_documented_fields() -> None:
     assert set(summary["environment"]) == {
         *("target_version", "driver", "host", "cpu", "upperbound_version", "seed"),
     }
+
+
+def test_a_run_of_a_template_says_of_which_version_and_any_other_says_nothing() -> None:
+    summary = json.loads(summary_of(two_workers(), template_id="t-1", template_version=3).model_dump_json())
+    assert summary["template"] == {"template_id": "t-1", "version": 3}
+    assert json.loads(summary_of(two_workers()).model_dump_json())["template"] is None
+
+
+def test_a_summary_from_before_there_were_templates_reads_back() -> None:
+    summary = json.loads(summary_of(two_workers()).model_dump_json())
+    del summary["template"]
+    assert RunSummary.model_validate(summary).template is None
 
 
 def test_an_error_is_filed_under_class() -> None:
