@@ -31,6 +31,7 @@ from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
+from upperbound.store.templates import TemplateRef
 from upperbound.targets.postgres import (
     TARGET_PASSWORD_VARIABLE,
     ConnInfo,
@@ -55,6 +56,8 @@ class RunRequest:
     """Where the server is, without a password: the scenario's URL, or that of an embedded server."""
     password: SecretStr | None = None
     """Handed to the workers in their environment and kept nowhere."""
+    template: TemplateRef | None = None
+    """Where the scenario comes from; overrides may have changed it since. None for a file."""
 
 
 class Orchestrator:
@@ -119,6 +122,8 @@ class Orchestrator:
                 load_mode=scenario.load.mode,
                 scaling_mode=scenario.scaling.mode,
                 threads=plan.total_threads,
+                template_id=request.template.template_id if request.template else None,
+                template_version=request.template.version if request.template else None,
             )
         )
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
