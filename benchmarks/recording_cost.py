@@ -17,12 +17,12 @@ from _rig import Bench, Speed, bench, closed_loop, mix, pairs, print_ratio
 from upperbound.clock import SystemClock
 from upperbound.domain.phases import Phase
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.recorder import BUFFER_BYTES, Recorder, Window
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.loader import load_scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.postgres import ConnInfo
+from upperbound.worker.executors import closed_executor
 from upperbound.worker.main import SWITCH_INTERVAL_S
 from upperbound.worker.preparation import prepare
 
@@ -83,7 +83,7 @@ def _child(config: RunConfig, spool: str) -> int:
         raise SystemExit(str(error))
 
     recorder = Recorder(kinds=prepared.kinds, errors=errors, on_error=give_up)
-    executor = EventLoopExecutor(
+    executor = closed_executor()(
         statements=prepared.statements,
         stream=prepared.stream,
         connect=prepared.connect,

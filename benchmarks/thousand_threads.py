@@ -21,7 +21,6 @@ import psutil
 from _rig import Bench, bench, closed_loop, mix
 from upperbound.clock import SystemClock
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.opening import PARALLEL
 from upperbound.loadgen.recorder import BUFFER_BYTES, Recorder
 from upperbound.querylog.records import RECORD_DTYPE
@@ -29,6 +28,7 @@ from upperbound.querylog.spool import SUFFIX, Manifest, SpoolWriter
 from upperbound.scenario.loader import load_scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.postgres import ConnInfo
+from upperbound.worker.executors import closed_executor
 from upperbound.worker.main import SWITCH_INTERVAL_S
 from upperbound.worker.preparation import prepare
 
@@ -96,7 +96,7 @@ def _child(config: RunConfig, folder: Path) -> int:
         raise SystemExit(str(error))
 
     recorder = Recorder(kinds=prepared.kinds, errors=errors, on_error=give_up)
-    executor = EventLoopExecutor(
+    executor = closed_executor()(
         statements=prepared.statements,
         stream=prepared.stream,
         connect=prepared.connect,

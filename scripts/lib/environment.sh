@@ -65,12 +65,12 @@ need_venv_module() {
     "On Debian and Ubuntu: apt-get install python3-venv"
 }
 
-# What the environment was made from: when this changes, it is brought up to date.
+# What the environment was made from, the compiled part of the product included: when this changes, it is brought up to date.
 # The path is part of it because an environment works only in the place it was made in.
 fingerprint() {
   (
     cd "$ROOT" || exit
-    { printf '%s\n' "$ROOT" && cat pyproject.toml requirements/runtime.lock requirements/dev.lock; } | cksum | tr ' ' '-'
+    { printf '%s\n' "$ROOT" && cat pyproject.toml hatch_build.py src/upperbound/loadgen/loop.c requirements/runtime.lock requirements/dev.lock; } | cksum | tr ' ' '-'
   )
 }
 

@@ -16,7 +16,6 @@ from typing import Protocol
 
 import psycopg
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
-from psycopg.pq.abc import PGresult
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.errors import TargetError, TargetUnreachable
@@ -80,6 +79,19 @@ class LoopTimes:
     """Time inside epoll, where the loop had nothing to do."""
     recorded_until_ns: int = 0
     """Every query that had ended by this time has been handed to the recorder."""
+
+
+class Failed(Protocol):
+    """What is looked at of a failed result."""
+
+    def error_field(self, fieldcode: int, /) -> bytes | None:
+        """Return a field of the error."""
+        ...
+
+    @property
+    def error_message(self) -> bytes:
+        """The error as libpq words it."""
+        ...
 
 
 class EventLoopExecutor:
@@ -368,7 +380,7 @@ class EventLoopExecutor:
 
     # What goes wrong --------------------------------------------------------------------------------------------
 
-    def _classify(self, client: Client, result: PGresult) -> tuple[int, int]:
+    def _classify(self, client: Client, result: Failed) -> tuple[int, int]:
         """Return outcome and error number of a failed result; a connection it has broken is not sent to again."""
         if client.connection is None or client.connection.pgconn.status == ConnStatus.BAD:
             client.until_ns = 0
@@ -450,7 +462,10 @@ class EventLoopExecutor:
 
     def _grow(self, threads: int) -> None:
         for index in range(len(self._clients), threads):
-            self._clients.append(Client(index, self._stream(index)))
+            self._clients.append(self._make_client(index))
+
+    def _make_client(self, index: int) -> Client:
+        return Client(index, self._stream(index))
 
     def _register(self, client: Client) -> None:
         self._by_fd[client.fd] = client
@@ -501,6 +516,10 @@ class Bell(Client):
             if number >= 0:
                 os.close(number)
 
-    def _answer(self) -> None:
+    def clear(self) -> None:
+        """Let the bell be rung again; the loop does so when it has heard it."""
         os.eventfd_read(self.number)
+
+    def _answer(self) -> None:
+        self.clear()
         raise BellRung

@@ -1,8 +1,14 @@
 """Which executor carries a scenario's load."""
 
+import functools
+import logging
+from collections.abc import Callable
+
 from upperbound.domain.arrivals import RateCurve, Share
 from upperbound.domain.stages import profile
 from upperbound.loadgen.backlog import Pace
+from upperbound.loadgen.compiled_executor import CompiledExecutor
+from upperbound.loadgen.compiled_library import CompiledUnavailable, compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.open_loop import OpenLoopExecutor
@@ -12,6 +18,8 @@ from upperbound.scenario.loads import QpsLoad
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.worker.preparation import PreparedLoad
+
+log = logging.getLogger(__name__)
 
 
 def is_open_loop(scenario: Scenario) -> bool:
@@ -43,7 +51,7 @@ def make_executor(
             buffer_bytes=BUFFER_BYTES,
             seed=seed,
         )
-    return EventLoopExecutor(
+    return closed_executor()(
         statements=prepared.statements,
         stream=prepared.stream,
         connect=prepared.connect,
@@ -53,6 +61,15 @@ def make_executor(
         think_ns=int(load.think_time_ms * 1e6),
         seed=seed,
     )
+
+
+def closed_executor() -> Callable[..., EventLoopExecutor]:
+    """Return what makes a closed loop: the compiled one, or where that cannot be the one in Python, with a warning."""
+    try:
+        return functools.partial(CompiledExecutor, compiled=compiled_loop())
+    except CompiledUnavailable as why:
+        log.warning("the compiled part of the measuring loop is not used, and the load takes more CPU: %s", why)
+        return EventLoopExecutor
 
 
 def rate_curve(load: QpsLoad) -> RateCurve:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import repeat
 
 import numpy as np
@@ -17,6 +18,8 @@ from upperbound.domain.outcomes import Outcome
 from upperbound.domain.sharding import Shard
 from upperbound.errors import TargetError, TargetUnreachable
 from upperbound.loadgen import event_loop
+from upperbound.loadgen.compiled_executor import CompiledExecutor
+from upperbound.loadgen.compiled_library import compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
 from upperbound.loadgen.opening import Connection
@@ -71,7 +74,16 @@ class Rig:
         return self.sink.records
 
 
-def rig(url: str, *statements: str, think_ns: int = 0, refuse: Callable[[], bool] = lambda: False) -> Rig:
+Make = Callable[..., EventLoopExecutor]
+
+
+@pytest.fixture(params=["python", "compiled"])
+def loop(request: pytest.FixtureRequest) -> Make:
+    """Makes an executor: each of the two loops has to do what is shown here."""
+    return EventLoopExecutor if request.param == "python" else partial(CompiledExecutor, compiled=compiled_loop())
+
+
+def rig(url: str, loop: Make, *statements: str, think_ns: int = 0, refuse: Callable[[], bool] = lambda: False) -> Rig:
     """Return an executor that sends the statements in equal shares."""
     share = Decimal(100) / len(statements)
     plans = [OperationPlan(share, ()) for _ in statements]
@@ -86,7 +98,7 @@ def rig(url: str, *statements: str, think_ns: int = 0, refuse: Callable[[], bool
         return connection
 
     sink, errors = Sink(), ErrorTable()
-    executor = EventLoopExecutor(
+    executor = loop(
         statements=[Statement(b"ub%d" % index, None) for index in range(len(statements))],
         stream=lambda thread: workload.stream(Shard(0, 1, thread, 8)),
         connect=connect,
@@ -104,8 +116,8 @@ def admin(fresh_database: str) -> Iterator["psycopg.Connection[tuple[object, ...
         yield connection
 
 
-def test_every_thread_sends_and_every_query_is_recorded(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT 1", "SELECT generate_series(1, 5)")
+def test_every_thread_sends_and_every_query_is_recorded(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT 1", "SELECT generate_series(1, 5)")
     load.start(4)
     until(lambda: len(load.sink.parts) >= 5, "records arrive")
     records = load.finish()
@@ -116,8 +128,8 @@ def test_every_thread_sends_and_every_query_is_recorded(fresh_database: str) -> 
     assert (records["intended_ns"] == records["start_ns"]).all()
 
 
-def test_no_query_starts_after_the_planned_stop_and_those_in_flight_are_kept(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT pg_sleep(0.05)")
+def test_no_query_starts_after_the_planned_stop_and_those_in_flight_are_kept(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT pg_sleep(0.05)")
     stop_ns = SystemClock().monotonic_ns() + 400_000_000
     load.executor.stop_at(stop_ns)
     load.start(4)
@@ -129,8 +141,8 @@ def test_no_query_starts_after_the_planned_stop_and_those_in_flight_are_kept(fre
     assert load.executor.stop_ns == stop_ns
 
 
-def test_an_error_is_counted_under_its_class_and_the_thread_goes_on(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT 1 / (random() * 0)::int", "SELECT 1")
+def test_an_error_is_counted_under_its_class_and_the_thread_goes_on(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT 1 / (random() * 0)::int", "SELECT 1")
     load.start(1)
     until(lambda: len(load.sink.parts) >= 2, "records arrive")
     records = load.finish()
@@ -142,9 +154,9 @@ def test_an_error_is_counted_under_its_class_and_the_thread_goes_on(fresh_databa
 
 
 def test_a_killed_backend_costs_one_failed_query_and_its_thread_comes_back(
-    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
+    loop: Make, fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
-    load = rig(fresh_database, "SELECT pg_sleep(0.01)")
+    load = rig(fresh_database, loop, "SELECT pg_sleep(0.01)")
     load.start(3)
     until(lambda: bool(load.sink.parts), "records arrive")
     own = admin.info.backend_pid
@@ -166,11 +178,11 @@ def test_a_killed_backend_costs_one_failed_query_and_its_thread_comes_back(
 
 
 def test_a_target_that_stays_away_ends_the_load_with_the_reason(
-    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
+    loop: Make, fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_loop, "TARGET_LOST_NS", 1_000_000_000)
     gone = threading.Event()
-    load = rig(fresh_database, "SELECT pg_sleep(0.01)", refuse=gone.is_set)
+    load = rig(fresh_database, loop, "SELECT pg_sleep(0.01)", refuse=gone.is_set)
     load.start(2)
     until(lambda: bool(load.sink.parts), "records arrive")
     gone.set()
@@ -185,8 +197,8 @@ def test_a_target_that_stays_away_ends_the_load_with_the_reason(
     load.executor.close()
 
 
-def test_threads_are_added_and_retired_without_cutting_a_query(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT pg_sleep(0.02)")
+def test_threads_are_added_and_retired_without_cutting_a_query(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT pg_sleep(0.02)")
     load.start(2)
     load.executor.set_threads(6)
     until(lambda: load.executor.active_threads == 6, "six threads are connected")
@@ -201,8 +213,8 @@ def test_threads_are_added_and_retired_without_cutting_a_query(fresh_database: s
     assert set(records["thread"][late].tolist()) == {0}
 
 
-def test_think_time_separates_an_answer_from_the_next_query(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT 1", think_ns=20_000_000)
+def test_think_time_separates_an_answer_from_the_next_query(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT 1", think_ns=20_000_000)
     load.start(2)
     until(lambda: len(load.sink.records) >= 20, "twenty records arrive")
     records = load.finish()
@@ -213,7 +225,7 @@ def test_think_time_separates_an_answer_from_the_next_query(fresh_database: str)
         assert np.median(pauses) < 30_000_000, "a thread rests much longer than it was told"
 
 
-def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str) -> None:
+def test_a_query_larger_than_the_socket_takes_arrives_whole(loop: Make, fresh_database: str) -> None:
     size = 8 * 1024 * 1024
     plans = [OperationPlan(Decimal(100), ())]
     workload = Workload(plans, seed=1)
@@ -230,7 +242,7 @@ def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str)
         return ThreadStream(plain.operations, (repeat((b"x" * size,)),))
 
     sink = Sink()
-    executor = EventLoopExecutor(
+    executor = loop(
         statements=[Statement(b"ub0", [0], may_block=True)],
         stream=stream,
         connect=connect,
@@ -246,8 +258,8 @@ def test_a_query_larger_than_the_socket_takes_arrives_whole(fresh_database: str)
     assert set(records["rows"].tolist()) == {8}
 
 
-def test_an_answer_larger_than_one_read_arrives_whole(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT repeat('x', 1000000) FROM generate_series(1, 8)")
+def test_an_answer_larger_than_one_read_arrives_whole(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT repeat('x', 1000000) FROM generate_series(1, 8)")
     load.start(2)
     until(lambda: len(load.sink.records) >= 4, "four answers arrive")
     records = load.finish()
@@ -256,10 +268,10 @@ def test_an_answer_larger_than_one_read_arrives_whole(fresh_database: str) -> No
 
 
 def test_a_stall_of_the_server_is_in_the_latency(
-    fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
+    loop: Make, fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     admin.execute("CREATE TABLE stalled (id int)")
-    load = rig(fresh_database, "SELECT count(*) FROM stalled")
+    load = rig(fresh_database, loop, "SELECT count(*) FROM stalled")
     load.start(2)
     until(lambda: bool(load.sink.parts), "records arrive")
     with admin.transaction():
@@ -270,8 +282,8 @@ def test_a_stall_of_the_server_is_in_the_latency(
     assert (records["end_ns"] - records["start_ns"]).max() >= 490_000_000
 
 
-def test_the_loop_says_how_busy_it_was(fresh_database: str) -> None:
-    load = rig(fresh_database, "SELECT pg_sleep(0.05)")
+def test_the_loop_says_how_busy_it_was(loop: Make, fresh_database: str) -> None:
+    load = rig(fresh_database, loop, "SELECT pg_sleep(0.05)")
     load.start(1)
     until(lambda: len(load.sink.records) >= 5, "records arrive")
     load.finish()

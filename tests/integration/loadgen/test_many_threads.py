@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import psycopg
 import pytest
 
 from upperbound.domain.sharding import Shard
+from upperbound.loadgen.compiled_executor import CompiledExecutor
+from upperbound.loadgen.compiled_library import compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
 from upperbound.loadgen.opening import PARALLEL, Connection
@@ -61,10 +64,12 @@ def wide_server() -> Iterator[str]:
         yield server.url_with_password()
 
 
-def test_two_hundred_threads_are_opened_a_few_at_a_time_and_each_gets_its_turn(wide_server: str) -> None:
+@pytest.mark.parametrize("loop", ["python", "compiled"])
+def test_two_hundred_threads_are_opened_a_few_at_a_time_and_each_gets_its_turn(wide_server: str, loop: str) -> None:
     gauge, counter, reports = Gauge(wide_server), Counter(), list[int]()
     workload = Workload([OperationPlan(Decimal(100), ())], seed=1)
-    executor = EventLoopExecutor(
+    make = EventLoopExecutor if loop == "python" else partial(CompiledExecutor, compiled=compiled_loop())
+    executor = make(
         statements=[Statement(b"one", None)],
         stream=lambda thread: workload.stream(Shard(0, 1, thread, THREADS)),
         connect=gauge.connect,
@@ -75,12 +80,12 @@ def test_two_hundred_threads_are_opened_a_few_at_a_time_and_each_gets_its_turn(w
     executor.open(THREADS, reports.append)
     assert reports == list(range(1, THREADS + 1))
     assert 1 < gauge.most <= PARALLEL
-    loop = threading.Thread(target=executor.run)
-    loop.start()
+    running = threading.Thread(target=executor.run)
+    running.start()
     executor.begin()
     until(lambda: int(counter.done.sum()) >= OPERATIONS, "every thread has had dozens of turns")
     executor.stop()
-    loop.join(DEADLINE_S)
+    running.join(DEADLINE_S)
     executor.close()
     # A thread that the loop passes over has next to nothing. What is between this and the 0.8 and more of an idle
     # machine (benchmarks/thousand_threads.py) is which of 200 backends a busy one lets run.

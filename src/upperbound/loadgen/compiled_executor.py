@@ -1,0 +1,331 @@
+"""The closed loop with its innermost part compiled; everything but the normal course of a query is still Python's."""
+
+import ctypes
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from upperbound.loadgen.client import IDLE, Client
+from upperbound.loadgen.compiled_library import (
+    BELL,
+    BROKEN,
+    FAILED,
+    OPERATIONS,
+    REST,
+    ROWS,
+    TURN_OVER,
+    WATCH,
+    ClientFields,
+    CompiledLoop,
+    LoopFields,
+    RowsFields,
+    StatementFields,
+)
+from upperbound.loadgen.errors_table import ErrorTable
+from upperbound.loadgen.event_loop import EventLoopExecutor, RecordSink, Statement
+from upperbound.loadgen.opening import Connect
+from upperbound.querylog.records import RECORD
+from upperbound.workload.streams import Row, ThreadStream
+
+OPERATIONS_AHEAD = 1_024
+"""Operations a client is told at once."""
+ROWS_AHEAD, BYTES_AHEAD = 128, 65_536
+"""Rows of parameters that a client has ready for an operation, and the bytes they should stay within."""
+DESCRIPTORS = 1_024
+"""Room for so many file descriptors to begin with."""
+
+
+class CompiledExecutor(EventLoopExecutor):
+    """Does what :class:`EventLoopExecutor` does, with a third of its own processor time per query.
+
+    The compiled part holds no interpreter lock, so that the other threads of the worker neither wait for it nor hold it
+    up. It comes back whenever there is something to decide: parameters to draw, a failure, a rest, a command.
+    """
+
+    def __init__(
+        self,
+        *,
+        compiled: CompiledLoop,
+        statements: Sequence[Statement],
+        stream: Callable[[int], ThreadStream],
+        connect: Connect,
+        sink: RecordSink,
+        errors: ErrorTable,
+        buffer_bytes: int,
+        think_ns: int = 0,
+        seed: int = 0,
+    ) -> None:
+        """Prepare to send with ``compiled``; the rest is as for :class:`EventLoopExecutor`."""
+        self._compiled = compiled
+        self._fields = _Statements(statements)
+        self._memory = ctypes.create_string_buffer(compiled.loop_bytes)
+        self._loop = LoopFields.from_buffer(self._memory)
+        self._loop.libpq = (ctypes.c_void_p * len(compiled.libpq))(*compiled.libpq)
+        self._loop.statements = ctypes.addressof(self._fields.array)
+        self._table = _table(DESCRIPTORS)
+        self._show_table()
+        super().__init__(
+            statements=statements,
+            stream=stream,
+            connect=connect,
+            sink=sink,
+            errors=errors,
+            buffer_bytes=buffer_bytes,
+            think_ns=think_ns,
+            seed=seed,
+        )
+        self._loop.epoll, self._loop.bell = self._epoll.fileno(), self._bell.number
+        self._by_address: dict[int, CompiledClient] = {}
+        self._interrupted = False
+
+    # The loop ---------------------------------------------------------------------------------------------------
+
+    def _spin(self, turn_end: int, timeout: float) -> int:
+        """Let the compiled part work until ``turn_end``, and see to what it comes back with."""
+        del timeout
+        loop = self._loop
+        waited_before: int = loop.waited_ns
+        self._interrupted = False
+        reason = IDLE
+        while reason != TURN_OVER and not self._interrupted:
+            reason = self._call(lambda: self._compiled.spin(ctypes.addressof(loop), turn_end))
+            if reason == BELL:
+                self._bell.clear()
+                self._interrupted = True
+            elif reason > BELL:
+                self._see_to(self._by_address[loop.client], reason)
+        return int(loop.waited_ns - waited_before)
+
+    def _call(self, function: Callable[[], int]) -> int:
+        """Call the compiled part with the buffer of records as it is, and take over what it has filled of it."""
+        loop = self._loop
+        memory = ctypes.c_char.from_buffer(self._buffer)
+        loop.buffer, loop.used = ctypes.addressof(memory), self._offset // RECORD.size
+        loop.capacity = len(self._buffer) // RECORD.size
+        reason = int(function())
+        self._offset = loop.used * RECORD.size
+        del memory
+        if self._offset == len(self._buffer):
+            self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
+        return reason
+
+    def _see_to(self, client: "CompiledClient", reason: int) -> None:
+        """Do what the compiled part leaves to Python."""
+        fields = client.fields
+        if reason == FAILED:
+            self._take_failure(client)
+        elif reason == REST:
+            self._rest(client, fields.end_ns)
+            self._interrupted = bool(self._timers)
+        elif fields.operation == IDLE and reason in (ROWS, OPERATIONS):
+            client.fill(reason)
+            self._go_on(client)
+        else:
+            self._handle_sent(client, reason)
+
+    def _go_on(self, client: "CompiledClient") -> None:
+        """Send the next query of a client that has just ended one, if it may still send."""
+        if time.perf_counter_ns() < client.until_ns:
+            self._send_next(client)
+        else:
+            self._rest(client, client.fields.end_ns)
+            self._interrupted = bool(self._timers)
+
+    def _take_failure(self, client: "CompiledClient") -> None:
+        """Record a query that the server has refused, and let its client go on."""
+        fields = client.fields
+        outcome, error = self._classify(client, FailedResult(self._compiled, fields.result))
+        client.clear_result()
+        start, end = fields.start_ns, fields.end_ns
+        lag = end - self._loop.since_ns
+        RECORD.pack_into(
+            self._buffer, self._offset, start, start, end, lag, 0, fields.operation, client.index, error, outcome
+        )
+        self._offset += RECORD.size
+        if self._offset == len(self._buffer):
+            self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
+        client.operation = IDLE
+        self._go_on(client)
+
+    def _send_next(self, client: Client) -> None:
+        """Send the client's next query, if it may still send."""
+        assert isinstance(client, CompiledClient)
+        if client.connection is None or client.operation != IDLE:
+            return
+        address, loop = ctypes.addressof(client.fields), ctypes.addressof(self._loop)
+        while (reason := self._compiled.send(loop, address)) in (ROWS, OPERATIONS):
+            client.fill(reason)
+        self._handle_sent(client, reason)
+
+    def _handle_sent(self, client: "CompiledClient", reason: int) -> None:
+        """See to a query that has not gone out as a whole."""
+        try:
+            if reason == WATCH:
+                self._watch_writable(client)
+            elif reason == BROKEN:
+                self._break(client)
+        except psycopg.OperationalError as error:
+            self._lost(client, str(error), time.perf_counter_ns())
+            self._interrupted = True
+
+    def _break(self, client: "CompiledClient") -> None:
+        why = client.connection.pgconn.get_error_message() if client.connection is not None else ""
+        self._lost(client, why, time.perf_counter_ns())
+        self._interrupted = True
+
+    # Clients and their descriptors --------------------------------------------------------------------------------
+
+    def _make_client(self, index: int) -> Client:
+        client = CompiledClient(index, self._stream(index), self._compiled, self._fields.parameters)
+        self._by_address[ctypes.addressof(client.fields)] = client
+        return client
+
+    def _register(self, client: Client) -> None:
+        super()._register(client)
+        if isinstance(client, CompiledClient):
+            if client.fd >= len(self._table):
+                larger = _table(2 * client.fd)
+                larger[: len(self._table)] = self._table
+                self._table = larger
+                self._show_table()
+            self._table[client.fd] = ctypes.addressof(client.fields)
+
+    def _unregister(self, client: Client) -> None:
+        if 0 <= client.fd < len(self._table):
+            self._table[client.fd] = 0
+        super()._unregister(client)
+
+    def _show_table(self) -> None:
+        self._loop.clients, self._loop.descriptors = self._table.ctypes.data, len(self._table)
+
+
+class CompiledClient(Client):
+    """A client whose state the compiled part works on."""
+
+    __slots__ = ("_compiled", "_kept", "_operations_kept", "_parameters", "_rows", "_rows_ahead", "fields")
+
+    def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, parameters: Sequence[int]) -> None:
+        """Make client ``index``; ``parameters`` says how many each operation has."""
+        self._compiled = compiled
+        self._parameters = parameters
+        self._rows = (RowsFields * len(parameters))()
+        self._rows_ahead = [1] * len(parameters)
+        self._kept: list[object] = [None] * len(parameters)
+        """By operation: what its rows point to."""
+        self.fields = ClientFields(rows=ctypes.addressof(self._rows), index=index, chosen=IDLE, operation=IDLE)
+        super().__init__(index, stream)
+
+    @property
+    def operation(self) -> int:
+        """The operation in flight."""
+        return int(self.fields.operation)
+
+    @operation.setter
+    def operation(self, operation: int) -> None:
+        self.fields.operation = operation
+
+    @property
+    def start_ns(self) -> int:
+        """When it was sent."""
+        return int(self.fields.start_ns)
+
+    @start_ns.setter
+    def start_ns(self, start_ns: int) -> None:
+        self.fields.start_ns = start_ns
+
+    @property
+    def until_ns(self) -> int:
+        """No query is sent by the loop itself at or after this time."""
+        return int(self.fields.until_ns)
+
+    @until_ns.setter
+    def until_ns(self, until_ns: int) -> None:
+        self.fields.until_ns = until_ns
+
+    def attach(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
+        """Take over an open, prepared connection and switch it to non-blocking mode."""
+        super().attach(connection)
+        self.fields.connection = connection.pgconn.pgconn_ptr  # type: ignore[attr-defined]  # not in the protocol
+
+    def detach(self) -> None:
+        """Close the connection, if there is one; never raises."""
+        self.clear_result()
+        self.fields.connection = None
+        super().detach()
+
+    def clear_result(self) -> None:
+        """Give back what has come of a query's result."""
+        if self.fields.result:
+            self._compiled.clear(self.fields.result)
+            self.fields.result = None
+
+    def fill(self, reason: int) -> None:
+        """Draw what the compiled part has asked for: the next operations, or rows for the one that is chosen."""
+        if reason == ROWS:
+            self._fill_rows(self.fields.chosen)
+            return
+        operations = np.fromiter(islice(self.operations, OPERATIONS_AHEAD), np.int32, OPERATIONS_AHEAD)
+        self._operations_kept = operations
+        self.fields.operations = operations.ctypes.data
+        self.fields.next_operation, self.fields.operation_count = 0, len(operations)
+
+    def _fill_rows(self, operation: int) -> None:
+        """Put rows of encoded parameters into one piece of memory, each value with a zero byte after it.
+
+        The first rows tell how large they are: a value may be of many megabytes.
+        """
+        drawn: list[Row | None] = list(islice(self.rows[operation], self._rows_ahead[operation]))
+        flat: list[bytes | None] = list(chain.from_iterable(row for row in drawn if row is not None))
+        values = [b"" if value is None else value for value in flat]
+        lengths = np.fromiter(map(len, values), np.int32, len(values))
+        blob = b"\0".join(values) + b"\0"
+        starts = np.zeros(len(values), np.int64)
+        np.cumsum(lengths[:-1] + 1, out=starts[1:])
+        pointers = starts + (ctypes.cast(ctypes.c_char_p(blob), ctypes.c_void_p).value or 0)
+        if None in flat:
+            pointers[[place for place, value in enumerate(flat) if value is None]] = 0
+        rows = self._rows[operation]
+        rows.values, rows.lengths = pointers.ctypes.data, lengths.ctypes.data
+        rows.next, rows.count = 0, len(drawn)
+        self._kept[operation] = (blob, pointers, lengths)
+        self._rows_ahead[operation] = max(1, min(ROWS_AHEAD, BYTES_AHEAD * len(drawn) // len(blob)))
+
+
+class FailedResult:
+    """A failed result of the compiled part's, as far as failures are looked at."""
+
+    def __init__(self, compiled: CompiledLoop, address: int) -> None:
+        """Read from ``address``."""
+        self._compiled, self._address = compiled, address
+
+    def error_field(self, fieldcode: int) -> bytes | None:
+        """Return a field of the error."""
+        return self._compiled.error_field(self._address, fieldcode)
+
+    @property
+    def error_message(self) -> bytes:
+        """The error as libpq words it."""
+        return self._compiled.error_message(self._address)
+
+
+class _Statements:
+    """The statements as the compiled part reads them, with the memory that they point to."""
+
+    def __init__(self, statements: Sequence[Statement]) -> None:
+        self.parameters = [len(statement.param_formats or ()) for statement in statements]
+        self._formats = [np.array(statement.param_formats or [0], np.int32) for statement in statements]
+        self.array = (StatementFields * len(statements))(
+            *(
+                StatementFields(statement.name, formats.ctypes.data, count, statement.may_block)
+                for statement, formats, count in zip(statements, self._formats, self.parameters, strict=True)
+            )
+        )
+
+
+def _table(size: int) -> "np.ndarray[Any, np.dtype[np.uintp]]":
+    """Return room for the addresses of clients by file descriptor."""
+    return np.zeros(size, np.uintp)

@@ -1,0 +1,240 @@
+/* The part of the measuring loop that runs for each query: take an answer, record it, send the next query.
+ *
+ * It works on connections that psycopg has opened, through the functions of psycopg's own libpq, whose addresses it is given.
+ * Whatever is not the normal course of a query is handed back to Python, which decides and calls again. compiled_library.py
+ * has the same structures; the sizes are compared when the library is loaded.
+ */
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+#define IDLE (-1)
+#define IMMEDIATE_NS 5000 /* An epoll call that returns sooner found events that had been there before it was made. */
+#define MOST_EVENTS 64
+#define BINARY_RESULT_NO 0
+
+typedef struct pg_conn PGconn;
+typedef struct pg_result PGresult;
+enum { PGRES_COMMAND_OK = 1, PGRES_TUPLES_OK = 2 };
+
+/* Why the loop has come back. */
+enum reason {
+  SENT = 0,       /* Nothing to do: the query is on its way. */
+  TURN_OVER = 1,  /* The time given to it is over. */
+  FULL = 2,       /* The buffer of records is full. */
+  BELL = 3,       /* Someone wants the housekeeping to be done. */
+  ROWS = 4,       /* The client needs parameters for the operation it has chosen. */
+  OPERATIONS = 5, /* The client needs to be told what comes next. */
+  FAILED = 6,     /* The client's query has failed; its result waits to be looked at. */
+  BROKEN = 7,     /* The client's connection is broken. */
+  REST = 8,       /* The client's query has ended, and it may not send at once. */
+  WATCH = 9,      /* libpq holds back a part of what the client sends, until there is room in the socket. */
+};
+
+struct libpq {
+  int (*consume_input)(PGconn *);
+  int (*is_busy)(PGconn *);
+  PGresult *(*get_result)(PGconn *);
+  int (*result_status)(const PGresult *);
+  int (*ntuples)(const PGresult *);
+  char *(*cmd_tuples)(PGresult *);
+  void (*clear)(PGresult *);
+  int (*send_query_prepared)(PGconn *, const char *, int, const char *const *, const int *, const int *, int);
+  int (*flush)(PGconn *);
+};
+
+struct statement {
+  const char *name;
+  const int *formats;
+  int32_t parameters;
+  int32_t may_block; /* Whether a row of parameters can be larger than a socket takes at once. */
+};
+
+/* The next executions of one operation by one client. */
+struct rows {
+  const char *const *values; /* A row after the other. */
+  const int *lengths;
+  int32_t next;
+  int32_t count;
+};
+
+struct client {
+  PGconn *connection;
+  const int32_t *operations; /* What comes next. */
+  struct rows *rows;         /* By operation. */
+  PGresult *result;          /* Of the query in flight, as far as it has come. */
+  int64_t start_ns;
+  int64_t end_ns;
+  int64_t until_ns; /* Nothing is sent at or after this time. */
+  int32_t operation; /* In flight, or IDLE. */
+  int32_t chosen;    /* Next, but not sent yet, or IDLE. */
+  int32_t next_operation;
+  int32_t operation_count;
+  int32_t index;
+};
+
+struct __attribute__((packed)) record {
+  int64_t intended_ns, start_ns, end_ns, lag_ns;
+  uint32_t rows;
+  uint16_t operation, thread, error;
+  uint8_t outcome, padding;
+};
+
+struct loop {
+  struct libpq pq;
+  const struct statement *statements;
+  struct client **clients; /* By file descriptor; NULL where none of ours is. */
+  struct record *buffer;
+  struct client *client; /* Whom the reason for coming back is about. */
+  int64_t waited_ns;     /* Inside epoll, since the beginning. */
+  int64_t previous_ns;   /* When epoll was last left. */
+  int64_t since_ns;      /* The earliest that the events at hand may have been there. */
+  int32_t descriptors;   /* The size of clients. */
+  int32_t capacity;      /* Records that fit into the buffer. */
+  int32_t used;
+  int32_t epoll;
+  int32_t bell;
+  int32_t next_event;
+  int32_t event_count;
+  _Alignas(8) struct epoll_event events[MOST_EVENTS];
+};
+
+EXPORTED int64_t ub_size_of_loop(void) { return sizeof(struct loop); }
+EXPORTED int64_t ub_size_of_loop_head(void) { return offsetof(struct loop, events); }
+EXPORTED int64_t ub_size_of_client(void) { return sizeof(struct client); }
+EXPORTED int64_t ub_size_of_statement(void) { return sizeof(struct statement); }
+EXPORTED int64_t ub_size_of_rows(void) { return sizeof(struct rows); }
+EXPORTED int64_t ub_size_of_record(void) { return sizeof(struct record); }
+
+/* The clock of time.perf_counter_ns(). */
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static enum reason send_next(struct loop *loop, struct client *client, int64_t until_ns) {
+  if (client->chosen == IDLE) {
+    if (client->next_operation == client->operation_count)
+      return OPERATIONS;
+    client->chosen = client->operations[client->next_operation++];
+  }
+  const struct statement *statement = &loop->statements[client->chosen];
+  const char *const *values = NULL;
+  const int *lengths = NULL;
+  struct rows *rows = &client->rows[client->chosen];
+  if (statement->parameters > 0) {
+    if (rows->next == rows->count)
+      return ROWS;
+    ptrdiff_t place = (ptrdiff_t)rows->next * statement->parameters;
+    values = rows->values + place;
+    lengths = rows->lengths + place;
+  }
+  int64_t start = now_ns();
+  if (start >= until_ns)
+    return REST;
+  rows->next += statement->parameters > 0;
+  client->operation = client->chosen;
+  client->chosen = IDLE;
+  client->start_ns = start;
+  if (!loop->pq.send_query_prepared(client->connection, statement->name, statement->parameters, values, lengths,
+                                    statement->formats, BINARY_RESULT_NO))
+    return BROKEN;
+  if (statement->may_block && loop->pq.flush(client->connection) != 0)
+    return WATCH;
+  return SENT;
+}
+
+/* Sends the client's next query whatever the time is. */
+EXPORTED int32_t ub_send(struct loop *loop, struct client *client) { return send_next(loop, client, INT64_MAX); }
+
+static void record(struct loop *loop, const struct client *client, uint32_t rows) {
+  loop->buffer[loop->used++] = (struct record){
+      .intended_ns = client->start_ns,
+      .start_ns = client->start_ns,
+      .end_ns = client->end_ns,
+      .lag_ns = client->end_ns - loop->since_ns,
+      .rows = rows,
+      .operation = (uint16_t)client->operation,
+      .thread = (uint16_t)client->index,
+  };
+}
+
+/* Takes what has come for a client. A query has ended when libpq has no further result of it. */
+static enum reason take(struct loop *loop, struct client *client, uint32_t events) {
+  const struct libpq *pq = &loop->pq;
+  if (!pq->consume_input(client->connection))
+    return BROKEN;
+  for (;;) {
+    if (pq->is_busy(client->connection))
+      return events == EPOLLIN ? SENT : WATCH;
+    PGresult *next = pq->get_result(client->connection);
+    if (next == NULL)
+      break;
+    if (client->result == NULL)
+      client->result = next;
+    else
+      pq->clear(next);
+  }
+  if (client->result == NULL)
+    return SENT;
+  client->end_ns = now_ns();
+  uint32_t rows;
+  switch (pq->result_status(client->result)) {
+  case PGRES_TUPLES_OK:
+    rows = (uint32_t)pq->ntuples(client->result);
+    break;
+  case PGRES_COMMAND_OK:
+    rows = (uint32_t)strtoul(pq->cmd_tuples(client->result), NULL, 10);
+    break;
+  default:
+    return FAILED;
+  }
+  pq->clear(client->result);
+  client->result = NULL;
+  record(loop, client, rows);
+  client->operation = IDLE;
+  enum reason reason = client->end_ns < client->until_ns ? send_next(loop, client, client->until_ns) : REST;
+  return reason == SENT && loop->used == loop->capacity ? FULL : reason;
+}
+
+/* Handles what is ready until turn_end_ns; returns earlier with a reason that Python sees to.
+ *
+ * The events that have not been handled then are kept, and handled first by the next call.
+ */
+EXPORTED int32_t ub_spin(struct loop *loop, int64_t turn_end_ns) {
+  for (;;) {
+    while (loop->next_event < loop->event_count) {
+      struct epoll_event *event = &loop->events[loop->next_event++];
+      if (event->data.fd == loop->bell)
+        return BELL;
+      struct client *client = event->data.fd < loop->descriptors ? loop->clients[event->data.fd] : NULL;
+      if (client == NULL)
+        continue;
+      enum reason reason = take(loop, client, event->events);
+      if (reason != SENT) {
+        loop->client = client;
+        return reason;
+      }
+    }
+    int64_t before = now_ns();
+    if (before >= turn_end_ns)
+      return TURN_OVER;
+    int64_t wait_ms = (turn_end_ns - before + 999999) / 1000000;
+    int ready = epoll_wait(loop->epoll, loop->events, MOST_EVENTS, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms);
+    int64_t seen = now_ns();
+    loop->waited_ns += seen - before;
+    loop->since_ns = seen - before > IMMEDIATE_NS ? seen : loop->previous_ns;
+    loop->previous_ns = seen;
+    loop->next_event = 0;
+    loop->event_count = ready < 0 ? 0 : ready; /* A signal is Python's: it is told when this call ends. */
+    if (ready < 0)
+      return TURN_OVER;
+  }
+}
