@@ -8,7 +8,12 @@ from upperbound.cli.options import JsonPath, Quiet, Store
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML or JSON file, or a built-in scenario.")],
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO", help="A YAML or JSON file, a template's name or id, or a built-in scenario."
+        ),
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, such as load.threads=50. May be repeated."),
@@ -23,9 +28,10 @@ def run(
     in flight end; a second Ctrl-C ends it at once.
     """
     from upperbound.cli.running import RunOrder, carry_out
+    from upperbound.cli.scenario_source import find_scenario
     from upperbound.cli.settings import load_settings
-    from upperbound.scenario.loader import load_scenario
 
     settings = load_settings(store=store)
-    loaded = load_scenario(scenario, overrides or [])
-    raise typer.Exit(carry_out(RunOrder(loaded, json_path, quiet=quiet), settings))
+    found = find_scenario(scenario, overrides or [], settings)
+    order = RunOrder(found.loaded, json_path, quiet=quiet, template=found.template)
+    raise typer.Exit(carry_out(order, settings))

@@ -31,6 +31,7 @@ from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
 from upperbound.store.log_handler import stored_logs
 from upperbound.store.runs import RunRow
+from upperbound.store.templates import TemplateRef
 from upperbound.views.live import LiveTracker
 from upperbound.views.run_summary import RunSummary, load_summary, planned_mix
 
@@ -93,6 +94,8 @@ class RunOrder:
     """Show no progress."""
     keep: bool = False
     """Leave an embedded server running."""
+    template: TemplateRef | None = None
+    """Where the scenario comes from; None for a file or a built-in scenario."""
 
 
 def local_control(store: Store, home: Path, clock: Clock) -> RunControl:
@@ -123,7 +126,7 @@ def carry_out(
         target = stack.enter_context(open_target(order.loaded, keep=order.keep, say=progress.say))
         control = make_control(store, settings.home, clock)
         progress.say("Checking the scenario against its target …")
-        run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password))
+        run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password, order.template))
         stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
         stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
         log.info("run %s created: %s", run_id, order.loaded.scenario.name)

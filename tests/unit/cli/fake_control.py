@@ -48,7 +48,15 @@ class FakeControl:
             raise self.create_error
         started_with = config().model_copy(update={"scenario": request.scenario})
         self.store.runs.create(
-            NewRun(RUN_ID, request.scenario.name, started_with.model_dump(mode="json"), 2, threads=16)
+            NewRun(
+                RUN_ID,
+                request.scenario.name,
+                started_with.model_dump(mode="json"),
+                2,
+                threads=16,
+                template_id=request.template.template_id if request.template else None,
+                template_version=request.template.version if request.template else None,
+            )
         )
         self.warnings[RUN_ID] = ("the server is busy",)
         return RUN_ID
