@@ -16,6 +16,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs" / "tutorial").glob("*.md")),
     ROOT / "docs" / "how-to" / "load-modes-and-stages.md",
+    ROOT / "docs" / "how-to" / "parameters.md",
 ]
 PROGRAMS = {"scripts/demo": ROOT / "scripts" / "demo", "upperbound": COMMAND}
 SHORTER = {

@@ -313,6 +313,19 @@ def test_now_is_the_time_of_each_execution(target: ConnInfo) -> None:
     connection.close()
 
 
+def test_times_without_a_zone_are_in_utc_whatever_the_zone_of_the_session(
+    target: ConnInfo, connection: Connection
+) -> None:
+    connection.execute("ALTER ROLE CURRENT_USER SET timezone = 'Asia/Tokyo'")
+    try:
+        late = ManualClock(NOON.replace(hour=23))
+        operation = selecting(["timestamp", "date"], {"now": {}}, {"now": {}})
+        prepared = prepare(config(target, operation), target, group_id=0, group_count=2, clock=late)
+        assert send(prepared, rows=1) == [("2026-05-01 23:00:00", "2026-05-01")]
+    finally:
+        connection.execute("ALTER ROLE CURRENT_USER RESET timezone")
+
+
 def test_times_of_a_worker_are_those_of_its_machine(ask: Ask, connection: Connection) -> None:
     arrived = ask(["timestamptz"], {"now": {}}, rows=5)
     now: datetime = connection.execute("SELECT now()").fetchall()[0][0]

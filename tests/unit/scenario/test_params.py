@@ -1,8 +1,11 @@
 """Sources of parameters: what can be written, what it means, and what is said about the rest."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.scenario.samples import REMOVE, changed, load, problems_of
 
 from upperbound.scenario.model import Scenario
@@ -191,3 +194,20 @@ def test_the_bounds_of_a_sum_follow_from_its_sources() -> None:
         None,
         None,
     ]
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "parameters.md"
+
+
+def test_the_page_on_parameters_has_a_valid_example_of_every_kind() -> None:
+    examples = [yaml.safe_load(text) for text in re.findall(r"\| `(\{.*\})` \|", PAGE.read_text("utf-8"))]
+    assert sorted(str(param_kind(example)) for example in examples) == sorted(PARAM_KINDS)
+    assert len(loaded({"range": [1, 2]}, *examples)) == 1 + len(PARAM_KINDS)
+
+
+def test_the_statements_on_the_page_on_parameters_are_valid() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        operation = yaml.safe_load(block)
+        load({f"{OP}.sql": operation["sql"], f"{OP}.params": operation["params"]})
