@@ -13,7 +13,7 @@ from upperbound.workload.sources import Values, ValueSource
 
 CHUNK = 512
 """Values drawn at once: large enough that numpy's cost per call is small beside the values, small enough that drawing
-them holds the measuring loop up for 20 to 100 µs, and that 1,000 threads with a handful of parameters stay in memory."""
+holds the measuring loop up for 20 to 100 µs, and that 1,000 threads with a handful of parameters stay in memory."""
 
 Row = tuple[bytes | None, ...]
 """The parameters of one execution as the driver takes them."""
