@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from upperbound import __version__
-from upperbound.cli import data, runs, store, template
+from upperbound.cli import catalog, data, runs, store, template
 from upperbound.cli.config import config
 from upperbound.cli.demo import demo
 from upperbound.cli.doctor import doctor
@@ -60,6 +60,7 @@ app.command()(demo)
 app.command()(run)
 app.add_typer(runs.app, name="runs")
 app.add_typer(template.app, name="template")
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 app.command()(config)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from upperbound.cli.options import AsJson, Store
+from upperbound.cli.template_generate import generate
 from upperbound.cli.template_import import import_files
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def show(name: AnyName, version: Version = None, as_json: AsJson = False, store:
         typer.echo(f"{text.head}\n\n{text.yaml}", nl=False)
 
 
+app.command()(generate)
 app.command("import")(import_files)
 
 

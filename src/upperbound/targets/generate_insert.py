@@ -163,7 +163,7 @@ def _reasons(plan: _Plan, sampled: Sequence[str], empty: Sequence[str]) -> list[
         if columns:
             reasons.append(f"Left to the server: {listed([column.quoted for column in columns])} ({what}).")
     if sampled:
-        reasons.append(f"Values of {listed(sampled)}: sampled from the column, so that they look like those there are.")
+        reasons.append(f"Values of {listed(sampled)}: sampled from the column, its NULLs left out.")
     if empty:
         reasons.append(f"Left NULL: {listed(empty)} (no value to sample was found).")
     given = {*plan.fresh, *(column.name for column in table.columns if column.quoted in sampled)}

@@ -91,9 +91,9 @@ def key_params(table: TableEntry, facts: TableFacts, key: Key, width: int = 1) -
     rows = table.object.row_estimate
     bounds = facts.key_bounds.get(key.columns[0].name) if key.single and key.unique else None
     if bounds is not None and rows is not None and rows >= DENSE_RATIO * (bounds[1] - bounds[0] + 1):
-        low, high = bounds
+        low, high = bounds[0], max(bounds[0], bounds[1] - width + 1)
         told = f"Values: whole numbers from {low} to {high}, each equally likely; nearly all of them are there."
-        return [RangeParam(range=(low, max(low, high - width + 1)))], told
+        return [RangeParam(range=(low, high))], told
     limit = POOL_LIMIT if rows is not None and rows <= POOL_LIMIT else KEY_POOL
     told = f"Values: up to {limit:,} sampled from the column before the run"
     if len(key.columns) > 1:

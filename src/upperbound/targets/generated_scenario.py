@@ -75,7 +75,8 @@ def _operation(answer: Generated, weight: float) -> str:
     """Return one entry of the list of operations, with its reasons above it."""
     params = [param.model_dump(mode="json", exclude_defaults=True) for param in answer.params]
     entry = {"kind": answer.kind.value, "weight_pct": weight, "sql": answer.sql, "params": params}
-    lines = _dump([entry]).splitlines(keepends=True)
+    dumped = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
+    lines = dumped.splitlines(keepends=True)
     return "".join(_comment(reason, "    ") for reason in answer.reasons) + "".join(f"    {line}" for line in lines)
 
 

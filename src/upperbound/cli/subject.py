@@ -1,0 +1,82 @@
+"""The database that a command looks at: of a URL, or of a scenario, whose embedded server is started for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from upperbound.scenario.model import Scenario
+    from upperbound.targets.postgres import ConnInfo
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="A server: postgresql://USER@HOST/DATABASE.", show_default=False),
+]
+ScenarioOf = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario",
+        metavar="SCENARIO",
+        help="The target of a scenario file or a built-in scenario, in place of --url.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A database that can be connected to."""
+
+    connection: "ConnInfo"
+    target: dict[str, Any]
+    """The target as it stands in a scenario, without its table and without a password."""
+    table: str | None
+    """The scenario's table."""
+
+
+@contextmanager
+def open_subject(url: str | None, scenario: str | None, purpose: str) -> Iterator[Subject]:
+    """Lend the database of ``url`` or of ``scenario``; ``purpose`` is shown by the server.
+
+    Raises:
+        ConfigurationError: not exactly one of the two is given, or it is wrong.
+        EmbeddedServerError: the scenario's server does not start.
+    """
+    from upperbound.cli.target import open_target
+    from upperbound.errors import ConfigurationError
+    from upperbound.scenario.loader import load_scenario
+    from upperbound.targets.postgres import ConnInfo
+
+    if (url is None) == (scenario is None):
+        found = "neither was given" if url is None else "both were given"
+        raise ConfigurationError(f"a database is named by --url or by --scenario, and {found}", hint="give one of them")
+    name = f"upperbound:{purpose}"
+    if url is not None:
+        given, password = _split(url)
+        yield Subject(ConnInfo(given, password, name), {"kind": "postgres", "url": given}, None)
+        return
+    loaded = load_scenario(scenario or "")
+    with open_target(loaded, keep=False, say=lambda text: typer.echo(text, err=True)) as target:
+        info = ConnInfo(target.url, target.password, name)
+        yield Subject(info, _plain(loaded.scenario), loaded.scenario.target.table)
+
+
+def _split(url: str) -> tuple[str, Any]:
+    """Return a URL without its password, and the password."""
+    from pydantic import SecretStr
+
+    from upperbound.errors import ConfigurationError
+    from upperbound.scenario.connection_url import check_url, split_password
+
+    given = split_password(url)
+    if fault := check_url(given.url):
+        raise ConfigurationError(f"the target's URL {fault.message}", hint=fault.hint)
+    return given.url, SecretStr(given.password) if given.password else None
+
+
+def _plain(scenario: "Scenario") -> dict[str, Any]:
+    plain: dict[str, Any] = {"kind": scenario.target.kind}
+    return plain | scenario.target.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "table"})
