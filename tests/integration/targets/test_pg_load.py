@@ -279,9 +279,9 @@ def test_tables_that_another_made_are_refused_and_replaced_on_request_only(datab
 def test_a_load_that_was_begun_is_not_mixed_with_another_scale_or_seed(database: Database) -> None:
     with pytest.raises(KeyboardInterrupt):
         database.load("tpcb", Watch(stop_after_rows=100_000), scale=3, seed=2)
-    for other in ({"scale": 4}, {"seed": 3}, {"scale": 1, "seed": 2}):
+    for scale, seed in ((4, None), (None, 3), (1, 2)):
         with pytest.raises(ConfigurationError, match="was begun at scale 3 with seed 2"):
-            database.load("tpcb", **other)
+            database.load("tpcb", scale=scale, seed=seed)
     database.ask("DROP TABLE pgbench_accounts")
     with pytest.raises(ConfigurationError, match="since then pgbench_accounts went away"):
         database.load("tpcb")
