@@ -48,14 +48,14 @@ def read_all(files: Sequence[str], name: str | None = None) -> "dict[str, Scenar
     Raises:
         ConfigurationError: any of them is wrong, or two are called alike; it carries every problem of all of them.
     """
-    from upperbound.scenario.loader import load_scenario
+    from upperbound.scenario.loader import builtin_names, load_scenario
 
     if name is not None and len(files) > 1:
         raise ConfigurationError("one name cannot be given to several files", hint="import them one by one")
     problems: list[Problem] = []
     scenarios: dict[str, Scenario] = {}
     # In quotes, so that a name that looks like a number is a name.
-    overrides = [] if name is None else [f"name={json.dumps(name)}"]
+    overrides = [] if name is None else [f"name={json.dumps(name, ensure_ascii=False)}"]
     for file in dict.fromkeys(files):
         try:
             loaded = load_scenario(file, overrides)
@@ -71,6 +71,9 @@ def read_all(files: Sequence[str], name: str | None = None) -> "dict[str, Scenar
             problems.append(
                 Problem(file, f"is called {scenario.name!r}, as is {twin}", "import one of them with --name")
             )
+        if scenario.name in builtin_names():
+            told = f"{scenario.name!r} is a built-in scenario, which cannot change"
+            problems.append(Problem(file, told, "give the template another name with --name"))
         scenarios[file] = scenario
     if problems:
         raise ConfigurationError("nothing was imported", problems=problems)

@@ -81,14 +81,15 @@ def test_importing_makes_a_template_then_versions_of_it_and_nothing_when_it_is_t
 
 
 def test_every_problem_of_every_file_is_told_and_no_file_is_kept(place: Path, capsys: Capture) -> None:
-    good, twin = write("good.yaml"), write("twin.yaml")
+    good, twin, taken = write("good.yaml"), write("twin.yaml"), write("taken.yaml", {"name": "demo"})
     bad = write("bad.yaml", {"load.treads": 4, "workload.operations.0.weight_pct": 50, "name": "Bad"})
-    err = refused(capsys, "template", "import", good, bad, twin, "none.yaml")
+    err = refused(capsys, "template", "import", good, bad, twin, taken, "none.yaml")
     for said in (
         "bad.yaml: line",
         "unknown key 'treads'; did you mean 'threads'?",
         "the weights add up to 90.00",
         "twin.yaml: is called 'Sample', as is good.yaml",
+        "taken.yaml: 'demo' is a built-in scenario, which cannot change",
         "there is no scenario file none.yaml",
     ):
         assert said in err
@@ -103,7 +104,7 @@ def test_one_wrong_file_is_told_as_a_run_tells_it(capsys: Capture) -> None:
 
 def test_a_name_may_be_given_and_need_not_look_like_one(capsys: Capture) -> None:
     file = write("a.yaml")
-    for name in ("17", "yes", 'say "hi": now'):
+    for name in ("17", "yes", 'say "hi": now', "größe 🙂"):
         assert done(capsys, "import", file, "--name", name).startswith(f"{name}: version 1")
     assert "several files" in refused(capsys, "template", "import", file, file + "x", "--name", "N")
     assert "'demo' is a built-in scenario" in refused(capsys, "template", "import", file, "--name", "demo")
