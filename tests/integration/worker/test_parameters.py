@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,12 +13,15 @@ import pytest
 from psycopg import pq
 
 from upperbound.errors import TargetMismatch
+from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.orchestrator.service import _sequence_starts
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.postgres import ConnInfo, open_connection, preflight
 from upperbound.testing.manual_clock import ManualClock
+from upperbound.testing.waiting import DEADLINE_S, until
+from upperbound.worker.executors import make_executor
 from upperbound.worker.preparation import PreparedLoad, prepare
 from upperbound.workload.streams import Row
 
@@ -47,14 +51,14 @@ def connection(target: ConnInfo) -> Iterator[Connection]:
         yield opened
 
 
-def config(target: ConnInfo, *operations: dict[str, Any], workers: int = 2, threads: int = 4) -> RunConfig:
+def config(target: ConnInfo, *operations: dict[str, Any], workers: int = 2, threads: int = 4, **load: Any) -> RunConfig:
     weights = [100 // len(operations)] * len(operations)
     weights[0] += 100 - sum(weights)
     scenario = Scenario.model_validate(
         {
             "name": "parameters",
             "target": {"kind": "postgres", "url": "postgresql://127.0.0.1/d", "table": "things"},
-            "load": {"threads": workers * threads, "duration_seconds": 1},
+            "load": {"threads": workers * threads, "duration_seconds": 1} | load,
             "workload": {
                 "operations": [
                     {"kind": "GENERIC_SQL", "operation_type": "READ", "name": f"op{n}", "weight_pct": weight}
@@ -311,6 +315,41 @@ def test_now_is_the_time_of_each_execution(target: ConnInfo) -> None:
         assert got[4] - got[3] == timedelta(seconds=60)
         assert got[5] - now in [timedelta(seconds=seconds) for seconds in (-1, 0, 1)]
     connection.close()
+
+
+class Kept:
+    """Takes a loop's records and keeps none."""
+
+    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+        return buffer
+
+
+@pytest.mark.parametrize("load", [{}, {"mode": "QPS", "target_qps": 100}])
+def test_a_time_that_a_load_sends_is_that_of_its_sending(
+    target: ConnInfo, connection: Connection, load: dict[str, Any]
+) -> None:
+    connection.execute("CREATE TABLE moments (sent timestamptz, arrived timestamptz DEFAULT clock_timestamp())")
+    sql = "WITH new AS (INSERT INTO moments VALUES ($1) RETURNING sent) SELECT pg_sleep(0.005) FROM new"
+    made = config(target, {"sql": sql, "params": [{"now": {}}]}, workers=1, threads=1, **load)
+    prepared = prepare(made, target, group_id=0, group_count=1)
+    executor = make_executor(made, prepared, cast("Any", Kept()), ErrorTable(), group_id=0)
+    executor.open(1, lambda _: None)
+    thread = threading.Thread(target=executor.run)
+    thread.start()
+    executor.begin()
+    try:
+        enough = "SELECT count(*) > 150 FROM moments"
+        until(lambda: connection.execute(enough).fetchall()[0][0], "the load sends rows")
+    finally:
+        executor.stop()
+        thread.join(DEADLINE_S)
+        executor.close()
+    ((median_s, rows, times),) = connection.execute(
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM arrived - sent)), count(*),"
+        " count(DISTINCT sent) FROM moments"
+    ).fetchall()
+    assert rows == times
+    assert 0 <= median_s < 0.1
 
 
 def test_times_without_a_zone_are_in_utc_whatever_the_zone_of_the_session(
