@@ -50,7 +50,7 @@ class LoadProgress(AbstractContextManager["LoadProgress"]):
     def so_far(self) -> str:
         """Say what a load that is stopped leaves behind, and what to do about it."""
         if self._total is None:
-            return "Nothing was changed."
+            return "Nothing was loaded."
         return "What is loaded stays: the same command, without --drop, goes on; `upperbound data drop` removes it."
 
     @property

@@ -75,7 +75,7 @@ def load_data_set(target: ConnInfo, order: LoadOrder, watcher: LoadWatcher) -> L
         DataLoadFailed: the server cannot do it, or the rows that it has are not those that were planned.
     """
     _check(order)
-    place = LoadPlace(target, order.schema, order.data_set, Recipe(order.scale or 0, order.seed or 0))
+    place = LoadPlace(target, order.schema, order.data_set)
     with _told(place), load_connection(place) as connection:
         ledger = Ledger(connection, order.schema, order.data_set)
         ledger.lock()
@@ -83,15 +83,14 @@ def load_data_set(target: ConnInfo, order: LoadOrder, watcher: LoadWatcher) -> L
         recipe, resumed = _recipe(order, line, ledger.existing()), line is not None and not order.drop
         if not resumed:
             _begin(connection, ledger, order, recipe)
-        place = LoadPlace(target, order.schema, order.data_set, recipe)
         parts = plan_parts(order.data_set.tables, recipe.scale)
         done = ledger.done()
         left = [part for part in parts if part.key not in done]
         _check_done(order.data_set, parts, done)
         total, missing = (sum(len(part.rows) for part in some) for some in (parts, left))
         watcher.planned(recipe, total, total - missing)
-        PartLoaders(place, left, order.jobs).run(watcher)
-        counted = _finish(connection, ledger, place, watcher)
+        PartLoaders(place, recipe, left, order.jobs).run(watcher)
+        counted = _finish(connection, ledger, order.data_set, recipe, watcher)
     return LoadResult(recipe, counted, resumed, missing)
 
 
@@ -103,7 +102,7 @@ def drop_data_set(target: ConnInfo, data_set: DataSet, schema: str) -> list[str]
             depend on its tables.
         TargetError: there is no way in, or the connection broke.
     """
-    place = LoadPlace(target, schema, data_set, Recipe(DEFAULT_SCALE, DEFAULT_SEED))
+    place = LoadPlace(target, schema, data_set)
     with _told(place), load_connection(place) as connection:
         ledger = Ledger(connection, schema, data_set)
         ledger.lock()
@@ -188,9 +187,10 @@ def _drop(connection: Connection, data_set: DataSet) -> None:
             connection.execute(sql.SQL("DROP " + kind + " IF EXISTS {}").format(listed))
 
 
-def _finish(connection: Connection, ledger: Ledger, place: LoadPlace, watcher: LoadWatcher) -> dict[str, int]:
+def _finish(
+    connection: Connection, ledger: Ledger, data_set: DataSet, recipe: Recipe, watcher: LoadWatcher
+) -> dict[str, int]:
     """Do what follows the rows, count them, and write down that the data set is whole."""
-    data_set = place.data_set
     watcher.step("making keys and indexes")
     for number, statement in enumerate(data_set.finish):
         with connection.transaction():
@@ -200,7 +200,7 @@ def _finish(connection: Connection, ledger: Ledger, place: LoadPlace, watcher: L
         watcher.step(f"vacuuming {table.name}")
         connection.execute(sql.SQL("VACUUM (FREEZE, ANALYZE) {}").format(sql.Identifier(table.name)))
     watcher.step("counting rows")
-    planned = data_set.rows(place.recipe.scale)
+    planned = data_set.rows(recipe.scale)
     counted = {name: _count(connection, name) for name in planned}
     wrong = [
         f"{name} holds {counted[name]:,} rows and not {rows:,}"

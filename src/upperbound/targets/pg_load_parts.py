@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, LiteralString, Protocol
 
 import psycopg
 from psycopg import sql
@@ -26,19 +26,24 @@ _SESSION: Final = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
     "DateStyle": "ISO, YMD",
     "TimeZone": "UTC",
 }
+# An older server does not know every one of them.
+_SET: Final[LiteralString] = """
+    SELECT set_config(name, wanted.value, false)
+    FROM unnest(%s::text[], %s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
+"""
 
 
 @dataclass(frozen=True)
 class LoadPlace:
-    """Where a data set is loaded, and what."""
+    """Where a data set is loaded."""
 
     target: ConnInfo
     schema: str
     data_set: DataSet
-    recipe: Recipe
 
 
 class RowsLoaded(Protocol):
@@ -57,8 +62,7 @@ def load_connection(place: LoadPlace) -> Iterator[Connection]:
         TargetError: there is no way in.
     """
     with open_connection(place.target) as connection:
-        for name, value in _SESSION.items():
-            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+        connection.execute(_SET, [list(_SESSION), list(_SESSION.values())])
         path = sql.Identifier(place.schema).as_string(connection)
         connection.execute("SELECT set_config('search_path', %s, false)", [path])
         yield connection
@@ -70,8 +74,8 @@ class PartLoaders:
     Threads, not processes: rows are made by numpy, and most of the time is the server's.
     """
 
-    def __init__(self, place: LoadPlace, parts: Sequence[Part], jobs: int) -> None:
-        self._place = place
+    def __init__(self, place: LoadPlace, recipe: Recipe, parts: Sequence[Part], jobs: int) -> None:
+        self._place, self._recipe = place, recipe
         self._open: queue.SimpleQueue[Part] = queue.SimpleQueue()
         for part in parts:
             self._open.put(part)
@@ -165,7 +169,7 @@ class PartLoaders:
                 for rows in part.chunks():
                     if self._stop.is_set():
                         break
-                    copy.write(table.make(self._place.recipe, rows))
+                    copy.write(table.make(self._recipe, rows))
                     self._said.put(len(rows))
                     sent += len(rows)
                 if table.binary:

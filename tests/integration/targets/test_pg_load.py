@@ -2,6 +2,7 @@
 
 import secrets
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
@@ -18,12 +19,14 @@ from upperbound.errors import (
 )
 from upperbound.scenario.connection_url import split_password
 from upperbound.targets.datasets.catalogue import DATA_SETS, find_data_set
-from upperbound.targets.datasets.dataset import Recipe
+from upperbound.targets.datasets.dataset import Recipe, plan_parts
+from upperbound.targets.datasets.rows import BINARY_HEADER, BINARY_TRAILER
 from upperbound.targets.embedded.binaries import find_binaries
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.targets.pg_connection import ConnInfo
 from upperbound.targets.pg_load import LoadOrder, drop_data_set, load_data_set
+from upperbound.testing.waiting import until
 
 Rows = list[tuple[Any, ...]]
 
@@ -241,6 +244,37 @@ def test_a_load_that_is_interrupted_goes_on_where_it_stopped(database: Database)
     resumed = database.ask("SELECT count(DISTINCT sale_id), sum(amount), sum(product_id) FROM sales")
     database.load("analytics", seed=9, drop=True)
     assert database.ask("SELECT count(DISTINCT sale_id), sum(amount), sum(product_id) FROM sales") == resumed
+
+
+def test_a_part_that_a_killed_load_is_just_committing_is_not_loaded_again(database: Database) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        database.load("tpcb", Watch(stop_after_rows=100_000), scale=3, jobs=1)
+    done = {number for step, number in database.ask("SELECT step, number FROM upperbound_data_parts") if "acc" in step}
+    data_set = find_data_set("tpcb")
+    part = next(
+        part
+        for part in plan_parts(data_set.tables, 3)
+        if part.table.name == "pgbench_accounts" and part.number not in done
+    )
+    found: list[Any] = []
+    goes_on = threading.Thread(target=lambda: found.append(database.load("tpcb", jobs=2)), daemon=True)
+    with psycopg.connect(database.url) as leftover:
+        leftover.execute("INSERT INTO upperbound_data_parts VALUES ('tpcb', %s, %s, %s)", [*part.key, len(part.rows)])
+        with leftover.cursor().copy("COPY pgbench_accounts FROM STDIN (FORMAT binary)") as copy:
+            copy.write(BINARY_HEADER)
+            copy.write(part.table.make(Recipe(3, 1), part.rows))
+            copy.write(BINARY_TRAILER)
+        goes_on.start()
+        waiting: LiteralString = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' "
+            "AND query LIKE 'INSERT INTO upperbound_data_parts%'"
+        )
+        until(lambda: database.ask(waiting) == [(1,)], "the load waits for the part that is not committed yet")
+        leftover.commit()
+    goes_on.join(60)
+
+    assert found[0].tables["pgbench_accounts"] == 300_000
+    assert database.ask("SELECT count(*), count(DISTINCT aid) FROM pgbench_accounts") == [(300_000, 300_000)]
 
 
 def test_a_load_that_stops_after_its_rows_makes_the_keys_that_are_missing(database: Database) -> None:
