@@ -26,7 +26,7 @@ from upperbound.store.runs import NewRun
 from upperbound.testing.manual_clock import ManualClock
 
 ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = ["demo", "run", "worker", "runs", "store", "config", "doctor"]
+COMMANDS = ["demo", "run", "worker", "runs", "template", "store", "config", "doctor"]
 
 
 @pytest.fixture(autouse=True)
