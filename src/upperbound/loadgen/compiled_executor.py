@@ -3,7 +3,7 @@
 import ctypes
 import time
 from collections.abc import Callable, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,13 @@ from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor, RecordSink, Statement
 from upperbound.loadgen.opening import Connect
 from upperbound.querylog.records import RECORD
+from upperbound.workload.packing import NULL, Packed, pack_encoded
 from upperbound.workload.streams import Row, ThreadStream
 
 OPERATIONS_AHEAD = 1_024
 """Operations a client is told at once."""
 ROWS_AHEAD, BYTES_AHEAD = 128, 65_536
-"""Rows of parameters that a client has ready for an operation, and the bytes they should stay within."""
+"""Rows of parameters that are drawn one by one: how many a client has ready, and the bytes they should stay within."""
 DESCRIPTORS = 1_024
 """Room for so many file descriptors to begin with."""
 
@@ -206,12 +207,13 @@ class CompiledExecutor(EventLoopExecutor):
 class CompiledClient(Client):
     """A client whose state the compiled part works on."""
 
-    __slots__ = ("_compiled", "_kept", "_operations_kept", "_parameters", "_rows", "_rows_ahead", "fields")
+    __slots__ = ("_compiled", "_kept", "_operations_kept", "_packed", "_parameters", "_rows", "_rows_ahead", "fields")
 
     def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, parameters: Sequence[int]) -> None:
         """Make client ``index``; ``parameters`` says how many each operation has."""
         self._compiled = compiled
         self._parameters = parameters
+        self._packed = stream.packed
         self._rows = (RowsFields * len(parameters))()
         self._rows_ahead = [1] * len(parameters)
         self._kept: list[object] = [None] * len(parameters)
@@ -274,25 +276,30 @@ class CompiledClient(Client):
         self.fields.next_operation, self.fields.operation_count = 0, len(operations)
 
     def _fill_rows(self, operation: int) -> None:
-        """Put rows of encoded parameters into one piece of memory, each value with a zero byte after it.
-
-        The first rows tell how large they are: a value may be of many megabytes.
-        """
-        drawn: list[Row | None] = list(islice(self.rows[operation], self._rows_ahead[operation]))
-        flat: list[bytes | None] = list(chain.from_iterable(row for row in drawn if row is not None))
-        values = [b"" if value is None else value for value in flat]
-        lengths = np.fromiter(map(len, values), np.int32, len(values))
-        blob = b"\0".join(values) + b"\0"
-        starts = np.zeros(len(values), np.int64)
-        np.cumsum(lengths[:-1] + 1, out=starts[1:])
-        pointers = starts + (ctypes.cast(ctypes.c_char_p(blob), ctypes.c_void_p).value or 0)
-        if None in flat:
-            pointers[[place for place, value in enumerate(flat) if value is None]] = 0
+        """Draw the next rows of parameters for an operation."""
+        chunks = self._packed[operation] if self._packed else None
+        columns = next(chunks) if chunks is not None else self._pack_rows(operation)
+        count = len(columns[0].starts)
+        values, lengths = np.empty((count, len(columns)), np.uintp), np.empty((count, len(columns)), np.int32)
+        for place, column in enumerate(columns):
+            np.add(column.starts, column.memory.ctypes.data, out=values[:, place], casting="unsafe")
+            lengths[:, place] = column.lengths
+            if (null := column.starts == NULL).any():
+                values[null, place] = 0
         rows = self._rows[operation]
-        rows.values, rows.lengths = pointers.ctypes.data, lengths.ctypes.data
-        rows.next, rows.count = 0, len(drawn)
-        self._kept[operation] = (blob, pointers, lengths)
-        self._rows_ahead[operation] = max(1, min(ROWS_AHEAD, BYTES_AHEAD * len(drawn) // len(blob)))
+        rows.values, rows.lengths = values.ctypes.data, lengths.ctypes.data
+        rows.next, rows.count = 0, count
+        self._kept[operation] = (columns, values, lengths)
+
+    def _pack_rows(self, operation: int) -> tuple[Packed, ...]:
+        """Draw rows one by one; the first tell how large they are, as a value may be of many megabytes."""
+        ahead = self._rows_ahead[operation]
+        rows: list[Row] = [row for row in islice(self.rows[operation], ahead) if row is not None]
+        columns = tuple(pack_encoded(column) for column in zip(*rows, strict=True))
+        self._rows_ahead[operation] = max(
+            1, min(ROWS_AHEAD, BYTES_AHEAD * ahead // sum(c.memory.size for c in columns))
+        )
+        return columns
 
 
 class FailedResult:

@@ -77,6 +77,8 @@ class PgType:
     """
     bounds: tuple[int, int] | None = None
     """Lowest and highest value of an integer type."""
+    encode_array: "Callable[[NDArray[np.int64]], NDArray[np.generic]] | None" = None
+    """Encodes an array as a whole, where each value has as many bytes as the next; raises as ``encode`` does."""
 
     @property
     def as_text(self) -> bool:
@@ -125,14 +127,19 @@ def accepts_column(oid: int, column_oid: int) -> bool:
     return parameter.family is column.family or (parameter.family is Family.NUMBER and column.family in numbers)
 
 
-def _integers(code: str, low: int, high: int) -> Callable[[Values], Iterator[bytes | None]]:
-    """Return an encoder for big-endian integers of the numpy type ``code``."""
+def _integer_type(oid: int, name: str, code: str, low: int, high: int) -> PgType:
+    """Return a type that is sent as big-endian integers of the numpy type ``code``."""
     big_endian = np.dtype(code).newbyteorder(">")
     split = struct.Struct(f"{big_endian.itemsize}s").iter_unpack
 
     def check(lowest: int, highest: int) -> None:
         if lowest < low or highest > high:
             raise OverflowError(f"{lowest if lowest < low else highest} is not in {low} to {high}")
+
+    def encode_array(values: NDArray[np.int64]) -> NDArray[np.generic]:
+        if values.size:
+            check(int(values.min()), int(values.max()))
+        return values.astype(big_endian)
 
     def one(value: object) -> bytes | None:
         if value is None:
@@ -145,11 +152,9 @@ def _integers(code: str, low: int, high: int) -> Callable[[Values], Iterator[byt
     def encode(values: Values) -> Iterator[bytes | None]:
         if not isinstance(values, np.ndarray):
             return map(one, values)
-        if values.size:
-            check(int(values.min()), int(values.max()))
-        return chain.from_iterable(split(values.astype(big_endian).tobytes()))
+        return chain.from_iterable(split(encode_array(values).tobytes()))
 
-    return encode
+    return PgType(oid, name, Family.INTEGER, BINARY_FORMAT, encode, (low, high), encode_array)
 
 
 def _floats(code: str) -> Callable[[Values], Iterator[bytes | None]]:
@@ -232,7 +237,7 @@ def _make_types() -> dict[int, PgType]:
         (20, "bigint", "i8", -(2**63), 2**63 - 1),
         (26, "oid", "u4", 0, 2**32 - 1),
     ):
-        types.append(PgType(oid, name, Family.INTEGER, BINARY_FORMAT, _integers(code, low, high), (low, high)))
+        types.append(_integer_type(oid, name, code, low, high))
     for oid, name, code in ((700, "real", "f4"), (701, "double precision", "f8")):
         types.append(PgType(oid, name, Family.NUMBER, BINARY_FORMAT, _floats(code)))
     types.append(PgType(1700, "numeric", Family.NUMBER, TEXT_FORMAT, _encode_plain))

@@ -42,6 +42,7 @@ from upperbound.targets.pg_types import Family, PgType
 from upperbound.targets.postgres import max_value, sample_pool
 from upperbound.workload.distributions import GaussianSource, HotSetSource, WeightedSource
 from upperbound.workload.generated import NowSource, TextSource, UuidSource
+from upperbound.workload.packing import Packed, pack_encoded, pack_equal
 from upperbound.workload.sources import (
     EncodedSource,
     GroupSource,
@@ -114,7 +115,7 @@ def plan_operation(operation: Operation, types: Sequence[PgType], values: TableV
         elif isinstance(param, ListParam):
             plans.append(_list(param, kind, values))
         elif place in added_to and not isinstance(param, NowParam):
-            plans.append(ParameterPlan(_numbers(param, values), kind.encode))
+            plans.append(_drawn(_numbers(param, values), kind))
         else:
             plans.append(_single(param, kind, values))
     return OperationPlan(weight_pct=operation.weight_pct, parameters=tuple(plans))
@@ -160,7 +161,21 @@ def _single(param: Param, kind: PgType, values: TableValues) -> ParameterPlan:
         case UuidParam():
             return ParameterPlan(_made_up(param), _as_they_are if kind.family is Family.UUID else _uuid_texts(kind))
         case _:
-            return ParameterPlan(_numbers(param, values), kind.encode)
+            return _drawn(_numbers(param, values), kind)
+
+
+def _drawn(source: SourceOf, kind: PgType) -> ParameterPlan:
+    """Return how whole numbers are produced, encoded as a whole where the type allows that."""
+    encode_array = kind.encode_array
+    if encode_array is None:
+        return ParameterPlan(source, kind.encode)
+
+    def pack(values: Values) -> Packed:
+        if isinstance(values, np.ndarray):
+            return pack_equal(encode_array(values))
+        return pack_encoded(list(kind.encode(values)))
+
+    return ParameterPlan(source, kind.encode, pack=pack)
 
 
 def _list(param: ListParam, kind: PgType, values: TableValues) -> ParameterPlan:

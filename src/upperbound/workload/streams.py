@@ -9,11 +9,12 @@ import numpy as np
 
 from upperbound.domain.sharding import Shard
 from upperbound.workload.mix import build_deck, deal
+from upperbound.workload.packing import Pack, Packed, pack_encoded
 from upperbound.workload.sources import Values, ValueSource
 
-CHUNK = 512
+CHUNK = 256
 """Values drawn at once: large enough that numpy's cost per call is small beside the values, small enough that drawing
-holds the measuring loop up for 20 to 100 µs, and that 1,000 threads with a handful of parameters stay in memory."""
+holds the measuring loop up for 10 to 50 µs, and that 1,000 threads with a handful of parameters stay in memory."""
 
 Row = tuple[bytes | None, ...]
 """The parameters of one execution as the driver takes them."""
@@ -42,6 +43,8 @@ class ParameterPlan:
     """The driver's encoder for the parameter's type."""
     at_once: int = CHUNK
     """Values drawn at once: fewer where one is large, one where it depends on when it is drawn."""
+    pack: Pack | None = None
+    """Does what ``encode`` does, all at once; made from it where the type has no faster way."""
     following: Following | None = None
     """Set for a parameter whose values are those of another plus what its source draws; as many are drawn at once."""
 
@@ -62,6 +65,9 @@ class ThreadStream:
     """Gives the index of the next operation."""
     rows: tuple[Iterator[Row | None], ...]
     """By operation index: gives the parameters of its next execution, None for an operation without any."""
+    packed: tuple[Iterator[tuple[Packed, ...]] | None, ...] = ()
+    """By operation index: gives the parameters of its next executions, a chunk for each place, all of one size; to be
+    used instead of ``rows``. None where there are none, or where some are drawn fewer at once."""
 
 
 class Workload:
@@ -84,22 +90,22 @@ class Workload:
 
     def stream(self, shard: Shard) -> ThreadStream:
         """Return the work of the thread that ``shard`` names; call it once per thread and run."""
+        columns = [
+            self._columns(index, operation.parameters, shard) for index, operation in enumerate(self._operations)
+        ]
         return ThreadStream(
             operations=deal(self._deck, shard.slot, shard.slots),
-            rows=tuple(
-                self._rows(index, operation.parameters, shard) for index, operation in enumerate(self._operations)
-            ),
+            rows=tuple(_rows(of_operation) for of_operation in columns),
+            packed=tuple(_packed(of_operation) for of_operation in columns),
         )
 
-    def _rows(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> Iterator[Row | None]:
-        if not parameters:
-            return repeat(None)
+    def _columns(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> "list[_Column]":
         columns: list[_Column] = []
         for place, parameter in enumerate(parameters):
             rng = np.random.default_rng([self._seed, *shard.identity, index, place])
             followed = columns[parameter.following.place] if parameter.following else None
             columns.append(_Column(parameter, parameter.source(shard), rng, followed))
-        return zip(*(chain.from_iterable(column.chunks()) for column in columns), strict=False)
+        return columns
 
 
 class _Column:
@@ -122,8 +128,30 @@ class _Column:
             self.latest = self._draw()
             yield self._plan.encode(self.latest)
 
+    @property
+    def at_once(self) -> int:
+        """Values in a chunk."""
+        return self._plan.at_once if self._followed is None else self._followed.at_once
+
+    def packed(self) -> Packed:
+        """Return the next chunk in one piece."""
+        self.latest = self._draw()
+        return self._plan.pack(self.latest) if self._plan.pack else pack_encoded(list(self._plan.encode(self.latest)))
+
     def _draw(self) -> Values:
         following, followed = self._plan.following, self._followed
         if following is None or followed is None:
             return self._source.chunk(self._rng, self._plan.at_once)
         return following.add(followed.latest, self._source.chunk(self._rng, len(followed.latest)))
+
+
+def _rows(columns: list[_Column]) -> Iterator[Row | None]:
+    if not columns:
+        return repeat(None)
+    return zip(*(chain.from_iterable(column.chunks()) for column in columns), strict=False)
+
+
+def _packed(columns: list[_Column]) -> Iterator[tuple[Packed, ...]] | None:
+    if not columns or any(column.at_once != CHUNK for column in columns):
+        return None
+    return (tuple(column.packed() for column in columns) for _ in repeat(None))
