@@ -100,6 +100,8 @@ def key_params(table: TableEntry, facts: TableFacts, key: Key, width: int = 1) -
         told += ", for each column of the key by itself"
     if rows is None or rows > limit:
         told += "; rows beyond the sample are not asked for"
+    if table.partitioning and len(key.columns) > 1:
+        told += ". Every partition is looked into, as the next row may be in any"
     return [PoolParam(pool=column.quoted, limit=limit) for column in key.columns], told + "."
 
 

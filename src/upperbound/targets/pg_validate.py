@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from upperbound.errors import ConfigurationError, Problem, TargetMismatch
+from upperbound.scenario.fields import HUNDRED
 from upperbound.scenario.kinds import OperationKind, OperationType
 from upperbound.scenario.model import Operation
 from upperbound.scenario.statement_checks import check_statement
@@ -43,7 +44,8 @@ def validate_statement(connection: Connection, statement: str, table: str | None
     plain = {"kind": OperationKind.GENERIC_SQL, "operation_type": OperationType.WRITE, "sql": statement}
     if problems := list(check_statement("statement", plain, has_table=table is not None)):
         raise ConfigurationError("this is not a statement that can be executed", problems=problems)
-    rendered = render(Operation.model_construct(kind=OperationKind.GENERIC_SQL, sql=statement), table)
+    operation = Operation.model_construct(kind=OperationKind.GENERIC_SQL, weight_pct=HUNDRED, sql=statement)
+    rendered = render(operation, table)
     found = describe_one(connection, rendered)
     if isinstance(found, StatementFault):
         raise _refused(Problem("", found.message, _hint(connection, found, table)))

@@ -5,6 +5,7 @@ says: a lookup and an update find exactly one row, an insert adds one, a scan re
 """
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connec
 from upperbound.targets.pg_connection import ConnInfo
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_table_facts import table_facts
+from upperbound.targets.pg_validate import validate_statement
 from upperbound.targets.postgres import max_value, preflight, sample_pool
 
 EXECUTIONS = 25
@@ -139,6 +141,7 @@ SCHEMAS = [
         "t",
         ALL,
         "id is unique; a sequence gives each value once",
+        "Every partition is looked into",
         "SET note = $3",
     ),
     schema(
@@ -274,6 +277,12 @@ def test_what_is_generated_is_prepared_and_executed_and_does_what_its_kind_says(
         (answer.sql, answer.params) for answer in found.values() if answer.kind in SHARES_PCT[preset]
     ]
 
+    for kind, answer in found.items():
+        plan = "\n".join(validate_statement(connection, answer.sql, entry.object.quoted).plan)
+        # What is found by a key is found by its index, and in its order: nothing is read as a whole, nothing is sorted.
+        if kind != INSERT and schema.key is None:
+            assert "Index" in plan, plan
+            assert not re.search(r"Seq Scan|Sort$", plan, re.MULTILINE), plan
     values = Values(connection, schema.table)
     for kind, answer in found.items():
         counts = [execute(connection, schema.table, answer, values) for _ in range(EXECUTIONS)]
@@ -391,6 +400,21 @@ def test_a_name_that_tries_to_end_a_comment_stays_in_it(connection: Connection) 
     scenario = checked(scenario_text({"kind": "embedded"}, entry, answers, Preset.MIXED)).scenario
     assert scenario.name == "generated MIXED"
     assert scenario.target.table == 'public."a\nname: evil"'
+
+
+def test_a_foreign_table_takes_no_writes_and_is_read_by_a_column_that_is_named(connection: Connection) -> None:
+    connection.execute("CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw")
+    connection.execute(
+        "CREATE FOREIGN TABLE t (name text, secret text, uid int, gid int, about text, home text, shell text)"
+        " SERVER files OPTIONS (filename '/etc/passwd', delimiter ':')"
+    )
+    _, answers = answers_for(connection, "t")
+    assert not generated_of(answers)
+    assert "a foreign table has no key" in refused_of(answers)[LOOKUP]
+    assert "its rows are in another server" in refused_of(answers)[INSERT]
+    found = generated_of(answers_for(connection, "t", "name")[1])
+    assert found.keys() == {LOOKUP, SCAN}
+    assert execute(connection, "t", found[LOOKUP], Values(connection, "t")) == 1
 
 
 def test_a_table_that_the_user_may_not_read_is_refused(connection: Connection) -> None:
