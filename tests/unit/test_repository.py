@@ -181,6 +181,18 @@ def test_the_scripts_have_no_findings_of_shellcheck() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_the_compiled_part_of_the_loop_has_no_warnings_of_the_compiler(tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("tool missing: there is no system compiler")
+    source = ROOT / "src" / "upperbound" / "loadgen" / "loop.c"
+    flags = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-fPIC"]
+    result = subprocess.run(
+        [compiler, *flags, "-c", str(source), "-o", str(tmp_path / "loop.o")], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_python_that_is_too_old_is_refused_with_a_way_out(tmp_path: Path) -> None:
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
