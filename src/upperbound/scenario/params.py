@@ -6,7 +6,7 @@ from enum import StrEnum
 from string import ascii_letters, digits
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema
 
 from upperbound.scenario.fields import INT64_MAX, INT64_MIN, Number, ScenarioModel, Whole, worded_error
 from upperbound.scenario.identifiers import IdentifierError, parse_column
@@ -82,6 +82,12 @@ def _check_characters(value: Any) -> Any:
     return value
 
 
+def _as_written(bounds: tuple[int, int]) -> int | list[int]:
+    """Return one number where both ends are the same, as people write it."""
+    return bounds[0] if bounds[0] == bounds[1] else list(bounds)
+
+
+_SHORT = PlainSerializer(_as_written, when_used="json")
 _ONE_OR_TWO = WithJsonSchema(
     {
         "anyOf": [
@@ -95,11 +101,15 @@ Bounds = Annotated[tuple[int, int], BeforeValidator(_check_bounds)]
 ColumnName = Annotated[str, BeforeValidator(_check_column)]
 """A column of the target table: ``id``, or ``"Id"`` with its quotes when its case matters."""
 PoolLimit = Annotated[Whole, Field(ge=1, le=POOL_LIMIT_MAX)]
-ListSize = Annotated[tuple[int, int], _one_or_bounds(1, LIST_SIZE_MAX, "how many values a list has"), _ONE_OR_TWO]
-TextLength = Annotated[tuple[int, int], _one_or_bounds(1, TEXT_LENGTH_MAX, "a length in characters"), _ONE_OR_TWO]
-Offset = Annotated[tuple[int, int], _one_or_bounds(-OFFSET_MAX, OFFSET_MAX, "what is added"), _ONE_OR_TWO]
+ListSize = Annotated[
+    tuple[int, int], _one_or_bounds(1, LIST_SIZE_MAX, "how many values a list has"), _ONE_OR_TWO, _SHORT
+]
+TextLength = Annotated[
+    tuple[int, int], _one_or_bounds(1, TEXT_LENGTH_MAX, "a length in characters"), _ONE_OR_TWO, _SHORT
+]
+Offset = Annotated[tuple[int, int], _one_or_bounds(-OFFSET_MAX, OFFSET_MAX, "what is added"), _ONE_OR_TWO, _SHORT]
 ClockOffset = Annotated[
-    tuple[int, int], _one_or_bounds(-CLOCK_OFFSET_MAX_S, CLOCK_OFFSET_MAX_S, "a time in seconds"), _ONE_OR_TWO
+    tuple[int, int], _one_or_bounds(-CLOCK_OFFSET_MAX_S, CLOCK_OFFSET_MAX_S, "a time in seconds"), _ONE_OR_TWO, _SHORT
 ]
 Characters = Annotated[str, Field(max_length=10_000), BeforeValidator(_check_characters)]
 Scalar = Annotated[bool | int | float | str | None, BeforeValidator(_check_scalar)]

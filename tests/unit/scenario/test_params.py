@@ -78,6 +78,17 @@ def test_one_number_stands_for_both_ends() -> None:
     assert offset.offset_from.by == (-5, -5)
 
 
+def test_one_number_is_written_as_one_again() -> None:
+    given: list[dict[str, Any]] = [
+        {"text": 20},
+        {"list": {"range": [1, 2]}, "size": 3},
+        {"now": {"offset_seconds": -5}},
+        {"offset_from": {"parameter": 3, "by": [1, 2]}},
+    ]
+    written = [param.model_dump(mode="json", exclude_defaults=True) for param in loaded(*given)]
+    assert written == given
+
+
 @pytest.mark.parametrize("kind", ELEMENT_KINDS)
 def test_a_list_is_made_of_any_kind_that_stands_for_itself(kind: str) -> None:
     (listed,) = loaded({"list": GOOD[kind], "size": 2})
