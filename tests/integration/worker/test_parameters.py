@@ -400,6 +400,16 @@ def test_keys_of_eight_workers_of_a_hundred_threads_never_collide_nor_do_those_o
     assert counted == [(1000 + 2 * 8 * 100 * 2 * 4,) * 2]
 
 
+def test_a_sequence_in_a_list_begins_where_it_began_for_the_others_in_a_worker_that_joins(
+    target: ConnInfo, connection: Connection
+) -> None:
+    made = config(target, selecting(["bigint[]"], {"list": {"sequence": {"after": "id"}}, "size": 2}))
+    assert made.sequence_starts == {"id": 2001}
+    connection.execute("INSERT INTO things (id) VALUES (5000)")
+    joined = prepare(made, target, group_id=0, group_count=2)
+    assert send(joined, rows=1) == [("{2001,2002}",)]
+
+
 def test_a_sum_that_leaves_its_type_is_told_before_the_load_begins(target: ConnInfo, connection: Connection) -> None:
     connection.execute("INSERT INTO things (id) VALUES (9223372036854775800)")
     made = config(target, selecting(["bigint"] * 2, {"pool": "id"}, {"offset_from": {"parameter": 1, "by": 10}}))
