@@ -193,6 +193,21 @@ SCHEMAS = [
         'INSERT INTO {table} ("select", "user", "order", "from") VALUES ($1, $2, $3, $4)',
     ),
     schema(
+        "every kind of type",
+        "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a int, b text);"
+        "CREATE DOMAIN code AS varchar(9); CREATE DOMAIN ids AS int[]; CREATE DOMAIN key AS bigint;"
+        "CREATE TABLE t (id key PRIMARY KEY, m mood, a int[], t text[], b bytea, i interval, j json, jb jsonb, ip inet,"
+        " c money, p point, v tsvector, bits bit(4), yes boolean, r real, f float8, fixed char(5), tm time,"
+        ' ttz timetz, co pair, d code, ds ids, r4 int4range, o oid, n name, q "char", num numeric(20, 5), u uuid);'
+        "INSERT INTO t SELECT i, 'sad', ARRAY[i, 2], ARRAY['a,b', NULL], '\\x00ff', i * interval '1 min', '{\"a\": 1}',"
+        " '[1]', '10.0.0.1', 5, '(1,2)', to_tsvector('a b'), B'0101', true, 1.5, i / 3.0, 'ab', now()::time,"
+        " now()::timetz, ROW(1, 'x, y')::pair, 'c' || i, ARRAY[1], '[1,5)', 5, 'n', 'q', i / 7.0, gen_random_uuid()"
+        " FROM generate_series(1, 1000) AS i",
+        "t",
+        ALL,
+        "$9",
+    ),
+    schema(
         "200 columns",
         f"CREATE TABLE t (id bigint PRIMARY KEY, {WIDE});"
         f"INSERT INTO t SELECT i, {WIDE_VALUES} FROM generate_series(1, 1000) AS i",
