@@ -181,3 +181,26 @@ def test_the_demo_needs_no_server_and_none_is_started(place: Place) -> None:
     assert outcome.code == 0, outcome.text
     assert "its programs are there" in checks["target: embedded server"]["found"]
     assert place.nothing_is_left(), place.leftovers()
+
+
+def test_the_loop_that_a_worker_would_use_is_said(place: Place) -> None:
+    _, checks = diagnose(place, None)
+    assert checks["host: measuring loop"]["status"] == "ok"
+    assert checks["host: measuring loop"]["found"] == "compiled"
+
+
+def test_a_template_is_checked_by_its_name(place: Place, database: Database) -> None:
+    place.write("scenario.yaml", items_scenario(database.url))
+    imported = place.run("template", "import", "scenario.yaml", "--name", "kept items")
+    assert imported.code == 0, imported.text
+    outcome, checks = diagnose(place, database, "kept items")
+    assert outcome.code == 0, outcome.text
+    assert checks["target: scenario fits"]["status"] == "ok"
+
+
+def test_a_name_that_no_template_can_be_looked_up_for_is_told_beside_the_store(place: Place, dead_port: int) -> None:
+    store = f"postgresql://upperbound@127.0.0.1:{dead_port}/store"
+    outcome, checks = diagnose(place, None, "kept items", "--store", store)
+    assert outcome.code == 3
+    assert "the store cannot be asked" in checks["scenario: valid"]["found"]
+    assert checks["store: reachable"]["status"] == "failed"

@@ -1,5 +1,6 @@
 """``upperbound doctor``: whether a run can start here, and what would spoil its figures."""
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ from upperbound.cli.options import AsJson, Store
 
 if TYPE_CHECKING:
     from upperbound.cli.settings import Settings
+    from upperbound.domain.diagnosis import Check
     from upperbound.orchestrator.diagnosis.diagnose import Diagnosis, DiagnosisRequest
 
 
@@ -43,6 +45,7 @@ def doctor(
 
     settings = load_settings(store=store)
     found = diagnose(_request(subject, overrides or [], settings), SystemClock())
+    found = dataclasses.replace(found, checks=(_measuring_loop(), *found.checks))
     codes = {Verdict.OK: ExitCode.OK, Verdict.FIX: ExitCode.USAGE, Verdict.UNREACHABLE: ExitCode.UNREACHABLE}
     code = codes[verdict(found.checks)]
     if as_json:
@@ -60,10 +63,10 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings") ->
     """
     from pydantic import SecretStr
 
-    from upperbound.errors import ConfigurationError, ScenarioError
+    from upperbound.cli.scenario_source import find_scenario
+    from upperbound.errors import ConfigurationError, ScenarioError, StoreError
     from upperbound.orchestrator.diagnosis.diagnose import DiagnosisRequest
     from upperbound.scenario.connection_url import check_url, split_password
-    from upperbound.scenario.loader import load_scenario
 
     is_url = subject is not None and "://" in subject
     if overrides and (subject is None or is_url):
@@ -77,14 +80,33 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings") ->
         password = SecretStr(given.password) if given.password else None
         return DiagnosisRequest(settings.store_url, settings.home, target_url=given.url, password=password)
     try:
-        loaded = load_scenario(subject, overrides)
+        loaded = find_scenario(subject, overrides, settings).loaded
     except ScenarioError as error:
         return DiagnosisRequest(settings.store_url, settings.home, scenario=error)
+    except StoreError:
+        # That the store cannot be asked is found, and told, by the checks of the store.
+        unknown = ScenarioError(
+            f"there is no file {subject}, and the store cannot be asked for a template of that name"
+        )
+        return DiagnosisRequest(settings.store_url, settings.home, scenario=unknown)
     return DiagnosisRequest(settings.store_url, settings.home, scenario=loaded)
 
 
+def _measuring_loop() -> "Check":
+    """Return whether the measuring loop is the fast one."""
+    from upperbound.domain.diagnosis import Check, CheckArea, CheckStatus
+    from upperbound.loadgen.compiled_library import CompiledUnavailable, compiled_loop
+
+    try:
+        compiled_loop()
+    except CompiledUnavailable as why:
+        found = f"in Python, which takes more CPU per query; the compiled one cannot be used: {why}"
+        advice = "install Upperbound again where there is a C compiler, or where PyPI can be reached"
+        return Check(CheckArea.HOST, "measuring loop", CheckStatus.WARNING, found, advice)
+    return Check(CheckArea.HOST, "measuring loop", CheckStatus.OK, "compiled")
+
+
 def _json(found: "Diagnosis", code: ExitCode) -> str:
-    import dataclasses
     import json
 
     from upperbound.domain.diagnosis import verdict
