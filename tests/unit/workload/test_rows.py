@@ -102,3 +102,30 @@ def test_keys_of_eight_workers_of_a_hundred_threads_are_disjoint_and_so_are_thos
     assert min(first) >= 1_001
     rerun = keys_of_a_run(max(first) + 1, each=40)
     assert len({*first, *rerun}) == len(first) + len(rerun)
+
+
+def test_a_driver_that_takes_whole_chunks_gets_the_same_rows_offsets_included() -> None:
+    plans = [ParameterPlan(lambda _: UniformSource(1, 10**6), text), offset(0, -5, 5), offset(1, 3, 3)]
+    packed = Workload([OperationPlan(Decimal(100), tuple(plans))], seed=1).stream(Shard(0, 1, 0, 1)).packed[0]
+    assert packed is not None
+    made = [
+        row
+        for columns in itertools.islice(packed, 3)
+        for row in zip(
+            *(
+                [
+                    column.memory[start : start + n].tobytes()
+                    for start, n in zip(column.starts, column.lengths, strict=True)
+                ]
+                for column in columns
+            ),
+            strict=True,
+        )
+    ]
+    assert made == rows(plans, 3 * CHUNK)
+
+
+def test_values_that_are_not_drawn_in_whole_chunks_come_row_by_row_only() -> None:
+    few = ParameterPlan(lambda _: UniformSource(1, 9), text, at_once=7)
+    load = Workload([OperationPlan(Decimal(100), (few, offset(0, 1, 1)))], seed=1)
+    assert load.stream(Shard(0, 1, 0, 1)).packed == (None,)
