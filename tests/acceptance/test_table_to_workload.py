@@ -104,6 +104,9 @@ def test_a_view_is_read_by_the_column_that_is_named_and_never_written(place: Pla
         "POINT_LOOKUP",
         "RANGE_SCAN",
     ]
+    unwritable = place.run(*generate, "--key", "id", "--output", "gone/x.yaml", environment=shop.environment)
+    assert unwritable.code == 2
+    assert "gone/x.yaml cannot be written" in unwritable.err
     wrong = place.run(*generate, "--key", "idd", environment=shop.environment)
     assert wrong.code == 2
     assert "public.names has no column idd" in wrong.err

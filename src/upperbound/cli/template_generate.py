@@ -57,6 +57,7 @@ def generate(
     the catalog tells. What has no honest statement is left out, and why is said. The server has prepared every
     statement; none is executed.
     """
+    from upperbound.cli.template_text import write_text
     from upperbound.errors import ConfigurationError
     from upperbound.scenario.kinds import Preset
 
@@ -72,10 +73,7 @@ def generate(
     if output is None:
         typer.echo(text, nl=False)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror or error}") from error
+    write_text(output, text)
     typer.echo(str(output))
 
 
