@@ -181,7 +181,7 @@ class CompiledExecutor(EventLoopExecutor):
     # Clients and their descriptors --------------------------------------------------------------------------------
 
     def _make_client(self, index: int) -> Client:
-        client = CompiledClient(index, self._stream(index), self._compiled, self._fields.parameters)
+        client = CompiledClient(index, self._stream(index), self._compiled, self._fields)
         self._by_address[ctypes.addressof(client.fields)] = client
         return client
 
@@ -207,16 +207,17 @@ class CompiledExecutor(EventLoopExecutor):
 class CompiledClient(Client):
     """A client whose state the compiled part works on."""
 
-    __slots__ = ("_compiled", "_kept", "_operations_kept", "_packed", "_parameters", "_rows", "_rows_ahead", "fields")
+    __slots__ = ("_compiled", "_kept", "_operations_kept", "_packed", "_rows", "_rows_ahead", "_rows_most", "fields")
 
-    def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, parameters: Sequence[int]) -> None:
-        """Make client ``index``; ``parameters`` says how many each operation has."""
+    def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, statements: "_Statements") -> None:
+        """Make client ``index`` for ``statements``."""
         self._compiled = compiled
-        self._parameters = parameters
+        operations = len(statements.array)
         self._packed = stream.packed
-        self._rows = (RowsFields * len(parameters))()
-        self._rows_ahead = [1] * len(parameters)
-        self._kept: list[object] = [None] * len(parameters)
+        self._rows = (RowsFields * operations)()
+        self._rows_ahead = [1] * operations
+        self._rows_most = [ROWS_AHEAD if ahead else 1 for ahead in statements.drawn_ahead]
+        self._kept: list[object] = [None] * operations
         """By operation: what its rows point to."""
         self.fields = ClientFields(rows=ctypes.addressof(self._rows), index=index, chosen=IDLE, operation=IDLE)
         super().__init__(index, stream)
@@ -296,9 +297,8 @@ class CompiledClient(Client):
         ahead = self._rows_ahead[operation]
         rows: list[Row] = [row for row in islice(self.rows[operation], ahead) if row is not None]
         columns = tuple(pack_encoded(column) for column in zip(*rows, strict=True))
-        self._rows_ahead[operation] = max(
-            1, min(ROWS_AHEAD, BYTES_AHEAD * ahead // sum(c.memory.size for c in columns))
-        )
+        fitting = BYTES_AHEAD * ahead // sum(column.memory.size for column in columns)
+        self._rows_ahead[operation] = max(1, min(self._rows_most[operation], fitting))
         return columns
 
 
@@ -323,12 +323,13 @@ class _Statements:
     """The statements as the compiled part reads them, with the memory that they point to."""
 
     def __init__(self, statements: Sequence[Statement]) -> None:
-        self.parameters = [len(statement.param_formats or ()) for statement in statements]
+        self.drawn_ahead = [statement.drawn_ahead for statement in statements]
+        parameters = [len(statement.param_formats or ()) for statement in statements]
         self._formats = [np.array(statement.param_formats or [0], np.int32) for statement in statements]
         self.array = (StatementFields * len(statements))(
             *(
                 StatementFields(statement.name, formats.ctypes.data, count, statement.may_block)
-                for statement, formats, count in zip(statements, self._formats, self.parameters, strict=True)
+                for statement, formats, count in zip(statements, self._formats, parameters, strict=True)
             )
         )
 

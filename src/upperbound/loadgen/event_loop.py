@@ -68,6 +68,8 @@ class Statement:
     """By parameter, 1 for binary and 0 for text; None for a statement without parameters."""
     may_block: bool = False
     """True if a row of parameters can be larger than a socket takes at once."""
+    drawn_ahead: bool = True
+    """False if a row of parameters has to be drawn at the time it is sent."""
 
 
 @dataclass(frozen=True)

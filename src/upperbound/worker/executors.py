@@ -51,7 +51,7 @@ def make_executor(
             buffer_bytes=BUFFER_BYTES,
             seed=seed,
         )
-    return closed_executor(rows_ahead=not prepared.depends_on_time)(
+    return closed_executor()(
         statements=prepared.statements,
         stream=prepared.stream,
         connect=prepared.connect,
@@ -63,14 +63,8 @@ def make_executor(
     )
 
 
-def closed_executor(*, rows_ahead: bool = True) -> Callable[..., EventLoopExecutor]:
-    """Return what makes a closed loop: the compiled one, or where that cannot be the one in Python, with a warning.
-
-    The compiled one draws rows of parameters ahead of their sending; it cannot be where ``rows_ahead`` is false.
-    """
-    if not rows_ahead:
-        log.info("the compiled part of the measuring loop is not used, as parameters are the time they are sent at")
-        return EventLoopExecutor
+def closed_executor() -> Callable[..., EventLoopExecutor]:
+    """Return what makes a closed loop: the compiled one, or where that cannot be the one in Python, with a warning."""
     try:
         return functools.partial(CompiledExecutor, compiled=compiled_loop())
     except CompiledUnavailable as why:

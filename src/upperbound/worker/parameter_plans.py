@@ -121,9 +121,9 @@ def plan_operation(operation: Operation, types: Sequence[PgType], values: TableV
     return OperationPlan(weight_pct=operation.weight_pct, parameters=tuple(plans))
 
 
-def largest_row_bytes(operation: Operation) -> int:
-    """Return the size in bytes of the largest row of parameters that a scenario spells out."""
-    return sum(_largest(param) for param in operation.params)
+def largest_row_bytes(operation: Operation, values: TableValues) -> int:
+    """Return a size in bytes that no row of an operation's parameters exceeds."""
+    return sum(_largest(param, values) for param in operation.params)
 
 
 def depends_on_time(operation: Operation) -> bool:
@@ -131,17 +131,15 @@ def depends_on_time(operation: Operation) -> bool:
     return any(isinstance(param, NowParam) for param in operation.params)
 
 
-def _largest(param: Param) -> int:
+def _largest(param: Param, values: TableValues) -> int:
+    if (listed := _listed(param, values)) is not None:
+        return max((len(str(value).encode()) for value in listed), default=0)
     match param:
-        case ChoiceParam(choice=listed):
-            return max(len(str(value).encode()) for value in listed)
-        case WeightedParam(weighted=items):
-            return max(len(str(item.value).encode()) for item in items)
         case TextParam(text=(_, longest)):
             return UTF8_BYTES_MAX * longest
         case ListParam(list=element, size=(_, most)):
             # Numbers and UUIDs are at most 36 characters long, with two quotes and a comma; quotes may double text.
-            return most * (2 * _largest(element) + 39)
+            return most * (2 * _largest(element, values) + 39)
         case _:
             return 0
 

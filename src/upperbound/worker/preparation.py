@@ -34,8 +34,6 @@ class PreparedLoad:
     """By operation."""
     labels: tuple[str, ...]
     """By operation."""
-    depends_on_time: bool
-    """Whether rows hold the time at which they are drawn, so that none may be drawn before it is sent."""
 
 
 def prepare(
@@ -62,7 +60,8 @@ def prepare(
         Statement(
             name=b"ub%d" % index,
             param_formats=[pg_type(oid).format for oid in shape.param_oids] or None,
-            may_block=largest_row_bytes(operation) > SOCKET_ROOM_BYTES,
+            may_block=largest_row_bytes(operation, values) > SOCKET_ROOM_BYTES,
+            drawn_ahead=not depends_on_time(operation),
         )
         for index, (operation, shape) in enumerate(zip(operations, shapes, strict=True))
     )
@@ -88,5 +87,4 @@ def prepare(
         stream=lambda thread: workload.stream(Shard(group_id, group_count, thread, threads)),
         kinds=tuple(operation.kind.value for operation in operations),
         labels=tuple(operation.label for operation in operations),
-        depends_on_time=any(depends_on_time(operation) for operation in operations),
     )

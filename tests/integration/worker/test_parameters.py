@@ -301,7 +301,7 @@ def test_now_is_the_time_of_each_execution(target: ConnInfo) -> None:
         {"offset_from": {"parameter": 1, "by": [-1, 1]}},
     )
     prepared = prepare(config(target, operation), target, group_id=0, group_count=2, clock=clock)
-    assert prepared.depends_on_time
+    assert not prepared.statements[0].drawn_ahead
     connection, rows = prepared.connect(), prepared.stream(0).rows[0]
     for _ in range(20):
         clock.advance(7.25)
@@ -428,4 +428,11 @@ def test_large_rows_are_known_to_be_large(target: ConnInfo) -> None:
     )
     prepared = prepare(made, target, group_id=0, group_count=2)
     assert [statement.may_block for statement in prepared.statements] == [False, True, True, True]
-    assert not prepared.depends_on_time
+    assert all(statement.drawn_ahead for statement in prepared.statements)
+
+
+def test_large_values_of_a_pool_are_known_to_be_large(target: ConnInfo, connection: Connection) -> None:
+    made = config(target, selecting(["text"], {"pool": "word"}))
+    assert not prepare(made, target, group_id=0, group_count=2).statements[0].may_block
+    connection.execute("UPDATE things SET word = repeat('x', 9000) WHERE id = 2")
+    assert prepare(made, target, group_id=0, group_count=2).statements[0].may_block
