@@ -32,7 +32,7 @@ BAR = 0.97
 def main() -> int:
     """Run the pairs, or as a child process one side of one pair."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--pairs", type=int, default=21)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--child", nargs=2, metavar=("CONFIG", "SPOOL"), help=argparse.SUPPRESS)
