@@ -1,6 +1,6 @@
 """Throughput with the query log on over off, in alternating pairs of the same engine on the same server.
 
-Usage: python benchmarks/recording_cost.py [--pairs 7] [--seconds 4] [--connections 8]
+Usage: python benchmarks/recording_cost.py [--pairs 21] [--seconds 4] [--connections 8]
 
 "On" is what a run does: every query packed, counted in histograms and written to the spool. "Off" is the same loop and
 the same histograms without the spool. Both run in a process of their own, as a worker does.
