@@ -1,5 +1,6 @@
 """Processes that stand still for a while, as those of a frozen virtual machine do."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -23,5 +24,18 @@ def frozen(*pids: int) -> Iterator[None]:
 @contextmanager
 def frozen_server(postmaster: int) -> Iterator[None]:
     """Stop a PostgreSQL server with all its backends for the length of the block."""
-    with frozen(postmaster, *children(postmaster)):
-        yield
+    with frozen(postmaster):
+        # The standing server starts no further backend. One that had just ended waits for it as a zombie, and is gone as
+        # soon as the server goes on.
+        backends = children(postmaster)
+        _send(backends, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _send(backends, signal.SIGCONT)
+
+
+def _send(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
