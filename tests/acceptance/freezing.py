@@ -25,8 +25,8 @@ def frozen(*pids: int) -> Iterator[None]:
 def frozen_server(postmaster: int) -> Iterator[None]:
     """Stop a PostgreSQL server with all its backends for the length of the block."""
     with frozen(postmaster):
-        # The standing server starts no further backend. One that had just ended waits for it as a zombie, and is gone as
-        # soon as the server goes on.
+        # The standing server starts no further backend. One that had just ended waits for it as a zombie, and is gone
+        # as soon as the server goes on.
         backends = children(postmaster)
         _send(backends, signal.SIGSTOP)
         try:

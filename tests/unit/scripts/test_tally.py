@@ -54,3 +54,46 @@ def test_a_report_that_a_crash_left_unfinished_is_a_failure_even_if_pytest_seeme
     if content is not None:
         report.write_text(content)
     assert run_tally(report, "--pytest-status=0") == ("0 passed, 1 failed\n", 1)
+
+
+REAL = [f'<testcase classname="tests.acceptance.test_a" name="test_{n}"' for n in "abcd"]
+FIRST_FAILS = f'{REAL[0]}><failure message="no"/></testcase>'
+FIRST_PASSES = f"{REAL[0]}/>"
+ALL_FAIL = "".join(f'{case}><failure message="no"/></testcase>' for case in REAL)
+ALL_PASS = "".join(f"{case}/>" for case in REAL)
+NAMED = "Unsteady, to be mended: tests.acceptance.test_a.test_a failed beside other tests and passed alone.\n"
+
+
+@pytest.mark.parametrize(
+    ("cases", "repeated", "options", "printed", "status"),
+    [
+        (PASSED + FIRST_FAILS, FIRST_PASSES, [], f"{NAMED}2 passed, 0 failed\n", 0),
+        (PASSED + FIRST_FAILS, FIRST_FAILS, [], "1 passed, 1 failed\n", 1),
+        (PASSED + FIRST_FAILS, "", [], "1 passed, 1 failed\n", 1),
+        (PASSED + FIRST_FAILS, None, [], "1 passed, 1 failed\n", 1),
+        (PASSED + FAILED, FAILED.replace("failure", "passing"), [], "1 passed, 1 failed\n", 1),
+        (FAILED + FIRST_FAILS, FIRST_PASSES, [], "0 passed, 2 failed\n", 1),
+        (ALL_FAIL, ALL_PASS, [], "0 passed, 4 failed\n", 1),
+        (FIRST_FAILS, FIRST_PASSES, ["--pytest-status=2"], "0 passed, 1 failed\n", 1),
+        (FIRST_FAILS, FIRST_PASSES, ["--failed-checks=1"], f"{NAMED}1 passed, 1 failed\n", 1),
+    ],
+    ids=[
+        "passed alone",
+        "failed alone too",
+        "was not repeated",
+        "no report",
+        "a pure test",
+        "a pure test beside it",
+        "too many",
+        "broken off",
+        "a check failed",
+    ],
+)
+def test_only_a_few_tests_of_real_processes_may_pass_when_repeated_alone_and_they_are_named(
+    tmp_path: Path, cases: str, repeated: str | None, options: list[str], printed: str, status: int
+) -> None:
+    report, again = tmp_path / "result.xml", tmp_path / "repeated.xml"
+    report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    if repeated is not None:
+        again.write_text(f"<testsuites><testsuite>{repeated}</testsuite></testsuites>")
+    assert run_tally(report, "--repeated", str(again), "--pytest-status=1", *options) == (printed, status)
