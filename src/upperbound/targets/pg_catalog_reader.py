@@ -34,6 +34,7 @@ from upperbound.targets.pg_catalog import table_problem
 from upperbound.targets.pg_connection import ConnInfo, open_connection
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_types import pg_type
+from upperbound.targets.pg_words import said
 
 LOCK_TIMEOUT_S: Final = 10
 STATEMENT_TIMEOUT_S: Final = 60
@@ -68,9 +69,8 @@ def catalog_connection(target: ConnInfo) -> Iterator[Connection]:
         connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
         yield connection
     except psycopg.OperationalError as error:
-        said = error.diag.message_primary or str(error).strip()
         raise TargetUnreachable(
-            f"PostgreSQL at {target.address} gave up while its catalog was read: {said}",
+            f"PostgreSQL at {target.address} gave up while its catalog was read: {said(error)}",
             hint="see the server's log; a table that is locked has to be free",
         ) from None
     finally:

@@ -15,6 +15,7 @@ from upperbound.targets.pg_connection import ConnInfo
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_load_ledger import FINISH, DataLine, Ledger
 from upperbound.targets.pg_load_parts import LoadPlace, PartLoaders, RowsLoaded, load_connection
+from upperbound.targets.pg_words import said
 from upperbound.targets.sqlstate import classify
 
 DEFAULT_SCALE: Final = 1
@@ -246,25 +247,25 @@ def _told(place: LoadPlace) -> Iterator[None]:
 
 
 def _explain(error: psycopg.Error, place: LoadPlace) -> UpperboundError:
-    said = error.diag.message_primary or str(error).strip() or "no reason given"
+    why = said(error)
     name, schema = place.data_set.name, place.schema
     if classify(error.sqlstate) is Outcome.CONNECTION_LOST:
         return TargetUnreachable(
-            f"the connection to PostgreSQL at {place.target.address} broke: {said}",
+            f"the connection to PostgreSQL at {place.target.address} broke: {why}",
             hint="the same command goes on with what is loaded",
         )
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return TargetMismatch(
-            f"data set {name} cannot be put into schema {schema}: {said}",
+            f"data set {name} cannot be put into schema {schema}: {why}",
             hint="grant the user CREATE on the schema and ownership of the tables, or choose another --schema",
         )
     if isinstance(error, psycopg.errors.DependentObjectsStillExist | psycopg.errors.WrongObjectType):
         detail = f" ({error.diag.message_detail.splitlines()[0]})" if error.diag.message_detail else ""
         return ConfigurationError(
-            f"data set {name} in schema {schema} cannot be dropped: {said}{detail}",
+            f"data set {name} in schema {schema} cannot be dropped: {why}{detail}",
             hint="drop with SQL what is in the way",
         )
     return DataLoadFailed(
-        f"data set {name} cannot be loaded into schema {schema}: {said}",
+        f"data set {name} cannot be loaded into schema {schema}: {why}",
         hint=error.diag.message_hint or "mend the cause; the same command goes on with what is loaded",
     )

@@ -29,6 +29,7 @@ from upperbound.targets.pg_describe import (
 )
 from upperbound.targets.pg_doctor import target_clock_offset
 from upperbound.targets.pg_parameters import ParameterCheck
+from upperbound.targets.pg_words import said
 
 LOCK_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
@@ -63,9 +64,8 @@ def preflight(target: ConnInfo, scenario: Scenario, threads: int, *, clock: Cloc
         connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
         return _Preflight(connection, scenario, threads, clock).run()
     except psycopg.OperationalError as error:
-        said = error.diag.message_primary or str(error).strip()
         raise TargetUnreachable(
-            f"PostgreSQL at {target.address} gave up during the checks before the run: {said}",
+            f"PostgreSQL at {target.address} gave up during the checks before the run: {said(error)}",
             hint="see the server's log; a table that is locked has to be free",
         ) from None
     finally:

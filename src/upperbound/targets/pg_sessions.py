@@ -6,6 +6,7 @@ import psycopg
 
 from upperbound.errors import TargetError
 from upperbound.targets.pg_connection import ConnInfo, open_connection
+from upperbound.targets.pg_words import said
 
 # The server keeps 63 bytes of a name; run and worker ids are far shorter.
 _END: LiteralString = """
@@ -32,5 +33,5 @@ def end_sessions(info: ConnInfo, run_id: str) -> int:
         try:
             row = connection.execute(_END, [session_name(run_id, "")]).fetchone()
         except psycopg.Error as error:
-            raise TargetError(f"the sessions of run {run_id} cannot be ended: {str(error).strip()}") from error
+            raise TargetError(f"the sessions of run {run_id} cannot be ended: {said(error)}") from error
     return int(row[0]) if row else 0

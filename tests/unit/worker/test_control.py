@@ -96,6 +96,8 @@ class Network:
         self.hanging: threading.Event | None = None
         """Calls wait for this."""
         self.calls = 0
+        self.cut_off = 0
+        """Calls that had to wait or were refused."""
         self.before: dict[str, Callable[[], None]] = {}
         """What happens once, just before the next call of a method."""
 
@@ -116,6 +118,7 @@ class Repository:
             network = self._network
             network.calls += 1
             network.before.pop(name, lambda: None)()
+            network.cut_off += network.down or network.hanging is not None
             if network.hanging is not None:
                 assert network.hanging.wait(DEADLINE_S)
             if network.down:
@@ -152,6 +155,17 @@ class Rig:
         if self.network.hanging is None:
             enough = self.network.calls + (3 if self.network.down else 8)
             until(lambda: self.network.calls >= enough, "the control side has looked")
+
+    def unplug(self) -> None:
+        """Let the store be away, and wait until the control side has met that: a call may be on its way back."""
+        before, self.network.down = self.network.cut_off, True
+        until(lambda: self.network.cut_off > before, "a call is refused")
+
+    def freeze(self) -> threading.Event:
+        """Let the store hang until the event that is returned, and wait until the control side hangs with it."""
+        before, self.network.hanging = self.network.cut_off, threading.Event()
+        until(lambda: self.network.cut_off > before, "a call hangs")
+        return self.network.hanging
 
     def mark_running(self) -> None:
         assert self.store.runs.mark_running(RUN, PLAN.warmup_s)
@@ -281,9 +295,7 @@ def test_a_signal_stops_the_load(rig: Rig) -> None:
 
 def test_a_signal_stops_the_load_at_once_although_the_store_hangs(rig: Rig) -> None:
     rig.begin()
-    rig.network.hanging = threading.Event()
-    calls = rig.network.calls
-    until(lambda: rig.network.calls > calls, "a call hangs")
+    rig.freeze()
     rig.control.request_stop()
     assert rig.load.stopped.is_set()
     assert rig.control.is_stopping
@@ -321,7 +333,7 @@ def test_a_fault_of_the_control_side_stops_the_load_and_is_said(rig: Rig) -> Non
 def test_a_store_that_is_away_for_less_than_a_minute_changes_nothing(rig: Rig) -> None:
     rig.begin()
     for _ in range(2):
-        rig.network.down = True
+        rig.unplug()
         rig.advance(59.9)
         rig.network.down = False
         rig.settle()
@@ -332,7 +344,7 @@ def test_a_store_that_is_away_for_less_than_a_minute_changes_nothing(rig: Rig) -
 
 def test_a_store_that_is_away_for_a_minute_ends_the_load(rig: Rig) -> None:
     rig.begin()
-    rig.network.down = True
+    rig.unplug()
     rig.advance(60.0)
     assert rig.load.stopped.wait(DEADLINE_S)
     assert rig.control.store_lost
@@ -341,7 +353,7 @@ def test_a_store_that_is_away_for_a_minute_ends_the_load(rig: Rig) -> None:
 def test_a_store_that_hangs_leaves_no_gap_in_the_snapshots(rig: Rig) -> None:
     rig.begin()
     until(lambda: len(rig.snapshots) == 1, "the first snapshot is written")
-    frozen = rig.network.hanging = threading.Event()
+    frozen = rig.freeze()
     rig.advance(0.5)
     for _ in range(3):
         rig.clock.advance(1.0)
@@ -354,7 +366,7 @@ def test_a_store_that_hangs_leaves_no_gap_in_the_snapshots(rig: Rig) -> None:
 
 def test_a_store_that_hangs_for_a_minute_ends_the_load_although_no_call_returns(rig: Rig) -> None:
     rig.begin()
-    frozen = rig.network.hanging = threading.Event()
+    frozen = rig.freeze()
     try:
         rig.advance(60.0)
         assert rig.load.stopped.wait(DEADLINE_S)
@@ -376,7 +388,7 @@ def test_a_store_that_was_never_there_ends_the_wait_for_the_start(rig: Rig) -> N
 def test_writes_wait_for_the_store_and_happen_in_order_once(rig: Rig) -> None:
     rig.begin()
     done: list[int] = []
-    rig.network.down = True
+    rig.unplug()
 
     def write(number: int) -> None:
         rig.network.runs.get(RUN)
@@ -394,7 +406,7 @@ def test_writes_wait_for_the_store_and_happen_in_order_once(rig: Rig) -> None:
 
 def test_writes_that_wait_at_the_end_are_done_before_the_last_heartbeat(rig: Rig) -> None:
     rig.begin()
-    rig.network.down = True
+    rig.unplug()
     rig.settle()
     seen: list[WorkerStatus] = []
 
@@ -445,7 +457,7 @@ def test_a_write_that_can_never_succeed_does_not_hold_up_the_heartbeats(rig: Rig
 
 def test_the_end_waits_for_the_store_only_as_long_as_it_is_told(rig: Rig) -> None:
     rig.begin()
-    rig.network.down = True
+    rig.unplug()
     before_ns = rig.clock.monotonic_ns()
     assert not rig.control.finish(7.0), "the worker must not say that it is clean"
     assert 7.0 <= (rig.clock.monotonic_ns() - before_ns) / 1e9 < 8.0
@@ -527,7 +539,7 @@ def test_a_snapshot_whose_answer_was_lost_is_in_the_store_once(rig: Rig) -> None
 
 def test_the_snapshots_of_an_outage_are_written_when_the_store_is_back(rig: Rig) -> None:
     rig.begin()
-    rig.network.down = True
+    rig.unplug()
     for second in range(1, 31):
         rig.load.succeeded = second
         rig.advance(1.0)
@@ -616,7 +628,7 @@ def test_a_ramp_is_walked_in_steps_of_at_most_a_second_also_while_the_store_is_a
     rig.settle()
     rig.advance(1.0)
     until(lambda: rig.load.threads == [6], "the first step")
-    rig.network.down = True
+    rig.unplug()
     for expected in ([6, 8], [6, 8, 10]):
         rig.advance(1.0)
         assert rig.load.threads == expected

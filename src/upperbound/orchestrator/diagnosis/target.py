@@ -15,6 +15,7 @@ from upperbound.orchestrator.diagnosis import settings
 from upperbound.scenario.model import Scenario
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.pg_doctor import latency_floor, read_capabilities, target_clock_offset
+from upperbound.targets.pg_words import said
 from upperbound.targets.postgres import ConnInfo, open_connection, preflight
 
 REACHABLE: Final = "reachable"
@@ -83,9 +84,8 @@ class _Asked:
         try:
             ask()
         except psycopg.Error as error:
-            said = error.diag.message_primary or str(error).strip() or type(error).__name__
             lost = self._connection.closed
-            self._checks.fail(name, said, "see the server's log", unreachable=lost)
+            self._checks.fail(name, said(error), "see the server's log", unreachable=lost)
 
     def _read(self) -> None:
         self._connection.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'".encode())

@@ -8,6 +8,7 @@ from psycopg import sql
 from upperbound.errors import EmbeddedServerError
 from upperbound.scenario.identifiers import parse_table
 from upperbound.targets.pg_describe import Connection
+from upperbound.targets.pg_words import said
 
 DEFAULT_ROWS = 100_000
 DEFAULT_SEED = 1
@@ -65,7 +66,7 @@ def create_orders(
                 connection.execute(sql.SQL(statement).format(table=name))
         connection.execute(sql.SQL(_INDEX[-1]).format(table=name))
     except psycopg.Error as error:
-        said = error.diag.message_primary or str(error)
         raise EmbeddedServerError(
-            f"table {table} cannot be filled with {rows:,} rows: {said}", hint="is the disk full? ask for fewer rows"
+            f"table {table} cannot be filled with {rows:,} rows: {said(error)}",
+            hint="is the disk full? ask for fewer rows",
         ) from error
