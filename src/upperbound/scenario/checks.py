@@ -16,7 +16,8 @@ from upperbound.scenario.load_checks import check_load
 from upperbound.scenario.param_checks import check_sources
 from upperbound.scenario.plain import entries, mapping
 from upperbound.scenario.presets import read_weight
-from upperbound.scenario.statement_checks import check_parameters, check_statement
+from upperbound.scenario.statement_checks import check_parameters, check_statements
+from upperbound.scenario.transaction_checks import check_form
 
 _OPERATIONS = "workload.operations"
 
@@ -35,7 +36,8 @@ def find_problems(scenario: Any) -> list[Problem]:
     for place, operation in operations:
         where = f"{_OPERATIONS}.{place}"
         problems += _check_type(where, operation)
-        problems += check_statement(where, operation, has_table=table)
+        problems += check_form(where, operation)
+        problems += check_statements(where, operation, has_table=table)
         problems += check_parameters(where, operation)
         problems += check_sources(where, operation, has_table=table)
     return problems

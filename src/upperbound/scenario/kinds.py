@@ -46,7 +46,7 @@ class OperationKind(StrEnum):
     UPDATE = "UPDATE"
     """Changes rows."""
     GENERIC_SQL = "GENERIC_SQL"
-    """Any other statement; says itself whether it reads or writes."""
+    """Any other statement, or several; says itself whether it reads or writes."""
 
 
 class OperationType(StrEnum):
@@ -65,6 +65,33 @@ TYPE_OF_KIND: dict[OperationKind, OperationType] = {
     OperationKind.UPDATE: OperationType.WRITE,
 }
 """The type of the kinds that imply one; ``GENERIC_SQL`` is not in it."""
+
+
+class Isolation(StrEnum):
+    """How far a transaction is shielded from concurrent ones."""
+
+    READ_COMMITTED = "read_committed"
+    """Each statement sees what was committed before it began."""
+    REPEATABLE_READ = "repeatable_read"
+    """Every statement sees what was committed before the first; a write that met a concurrent one fails."""
+    SERIALIZABLE = "serializable"
+    """As if transactions ran one after the other; one that would break this fails."""
+
+
+class RetryClass(StrEnum):
+    """An outcome after which an operation may be repeated: nothing of it was kept, and another attempt may succeed.
+
+    The words are labels of :class:`upperbound.domain.outcomes.Outcome`.
+    """
+
+    SERIALIZATION_FAILURE = "serialization_failure"
+    """The transaction lost against a concurrent one."""
+    DEADLOCK = "deadlock"
+    """The server broke a deadlock by ending this transaction."""
+    LOCK_TIMEOUT = "lock_timeout"
+    """A lock was not granted in the time the session allows."""
+    STATEMENT_TIMEOUT = "statement_timeout"
+    """The server cancelled a statement because it took too long."""
 
 
 class Preset(StrEnum):

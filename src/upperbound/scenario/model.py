@@ -22,13 +22,16 @@ from upperbound.scenario.fields import (
     worded_error,
 )
 from upperbound.scenario.identifiers import IdentifierError, parse_table
-from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType, Preset, TableType
+from upperbound.scenario.kinds import TYPE_OF_KIND, Isolation, OperationKind, OperationType, Preset, TableType
 from upperbound.scenario.loads import FindMaxLoad, Load, QpsLoad
 from upperbound.scenario.params import Param
 from upperbound.scenario.presets import fill_weights
+from upperbound.scenario.retries import Retry
 from upperbound.scenario.scaling import AutoScaling, FixedScaling, Scaling
 
 EMBEDDED_TABLE = "public.orders"
+STATEMENTS_MAX = 100
+"""Statements of one operation."""
 THREADS_UNSAID = 4
 """Threads at the start of a rate of which neither threads nor an expected latency are known."""
 
@@ -67,6 +70,7 @@ def _no_guardrails_when_empty(value: Any) -> Any:
 Name = Annotated[str, BeforeValidator(_check_name), Field(max_length=200)]
 Table = Annotated[str, BeforeValidator(_check_table)]
 TargetUrl = Annotated[str, BeforeValidator(_check_target_url)]
+StatementText = Annotated[str, Field(max_length=100_000)]
 LimitPercent = Annotated[Number, Field(gt=0, le=100)]
 
 
@@ -156,7 +160,7 @@ class RunSlo(OperationSlo):
 
 
 class Operation(ScenarioModel):
-    """One statement of the mix."""
+    """One operation of the mix: a statement, or several that belong together."""
 
     kind: OperationKind
     """What it does."""
@@ -168,8 +172,19 @@ class Operation(ScenarioModel):
     """READ or WRITE; follows from the kind, and must be given for GENERIC_SQL only."""
     weight_pct: Weight
     """Its share of all operations; the weights of a scenario add up to 100.00. A preset gives what is left out."""
-    sql: Annotated[str, Field(max_length=100_000)]
-    """One statement; ``$1``, ``$2`` … are its parameters and ``{table}`` is the target table, quoted."""
+    sql: StatementText | None = None
+    """One statement; ``$1``, ``$2`` … are its parameters and ``{table}`` is the target table, quoted. Exactly one of
+    ``sql`` and ``statements`` is given."""
+    statements: Annotated[tuple[StatementText, ...], Field(max_length=STATEMENTS_MAX)] = ()
+    """Several statements, executed in this order as one transaction; for GENERIC_SQL only. ``$1`` is the same value in
+    all of them."""
+    autocommit: Annotated[bool, Field(strict=True)] = False
+    """``true`` lets each of ``statements`` commit by itself, without a transaction around them."""
+    isolation: Isolation | None = None
+    """Isolation level of the transaction; the server's default when left out."""
+    retry: Retry = Field(default_factory=dict)
+    """How many more attempts an execution may have at most, 1 to 50, by the outcome of the last: ``{deadlock: 3}``. The
+    values of its parameters stay."""
     params: tuple[Param, ...] = ()
     """Where the values of ``$1``, ``$2`` … come from, in this order."""
     slo: OperationSlo | None = None
@@ -179,6 +194,16 @@ class Operation(ScenarioModel):
     def label(self) -> str:
         """What results are filed under: the name, or else the kind."""
         return self.name or self.kind.value
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The statements as they are written, in order: ``sql``, or ``statements``."""
+        return self.statements if self.sql is None else (self.sql,)
+
+    @property
+    def is_transaction(self) -> bool:
+        """Whether BEGIN and COMMIT are sent around the statements."""
+        return bool(self.statements) and not self.autocommit
 
 
 class Workload(ScenarioModel):

@@ -29,8 +29,15 @@ values, and a key that is there twice is an error.
 _STATEMENTS = """\
 ## Statements
 
-- An operation is one statement. It is prepared once per connection, led by the comment `/* UB_KIND=POINT_LOOKUP */`.
-- `$1`, `$2` … take their values from `params`, in this order; each may be used several times.
+- An operation is one statement (`sql`), or several that belong together (`statements`). Each is prepared once per
+  connection, led by the comment `/* UB_KIND=POINT_LOOKUP */`.
+- `statements` are one transaction: BEGIN and COMMIT are sent around them and are not written. With `autocommit: true`
+  they are sent in the same order, and each commits by itself.
+- `$1`, `$2` … take their values from `params`, in this order; each may be used several times. In one execution of
+  several statements `$1` is the same value in all of them.
+- `retry` repeats an execution with the same values, as in `retry: {serialization_failure: 10, deadlock: 3}`. Only
+  outcomes after which nothing was kept can be named: `serialization_failure`, `deadlock`, `lock_timeout` and
+  `statement_timeout`.
 - `{table}` is the target table, quoted. A name without quotes is folded to lower case, as PostgreSQL does; `"Orders"`
   in double quotes keeps its case. Within strings and comments `{table}` is left alone.
 """

@@ -119,8 +119,12 @@ def uses_table(tokens: list[Token]) -> bool:
 
 def parameter_numbers(tokens: list[Token]) -> set[int]:
     """Return the n of every ``$n`` outside of literals, quoted names and comments; at most one above the limit."""
-    digits = (token.text[1:].lstrip("0") or "0" for token in tokens if token.kind is TokenKind.PARAMETER)
-    return {min(int(text[:6]), PARAMETERS_MAX + 1) for text in digits}
+    return {parameter_number(token) for token in tokens if token.kind is TokenKind.PARAMETER}
+
+
+def parameter_number(token: Token) -> int:
+    """Return the n of a ``$n``; one above the limit for all that are above it."""
+    return min(int((token.text[1:].lstrip("0") or "0")[:6]), PARAMETERS_MAX + 1)
 
 
 def without_trailing_semicolon(tokens: list[Token]) -> list[Token]:

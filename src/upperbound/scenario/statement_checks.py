@@ -1,4 +1,4 @@
-"""Checks of an operation's statement: that it can be prepared, fits its kind, and has a source for every ``$n``."""
+"""Checks of an operation's statements: that each can be prepared and fits its kind, and every ``$n`` has a source."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from upperbound.errors import Problem
 from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType
+from upperbound.scenario.plain import entries
 from upperbound.scenario.sql_text import (
     PARAMETERS_MAX,
     TABLE,
@@ -30,12 +31,55 @@ _FIRST_WORDS = {
 """What a statement of these kinds may begin with; an upsert counts as an update as well."""
 
 
-def check_statement(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
-    """Check the text of ``sql``; ``has_table`` is None when the target is too malformed to say."""
-    sql = operation.get("sql")
-    if not isinstance(sql, str):
+def check_statements(where: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
+    """Check the text of each statement; ``has_table`` is None when the target is too malformed to say."""
+    for at, sql in _statements(where, operation):
+        yield from _check_statement(at, sql, operation, has_table=has_table)
+
+
+def check_parameters(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check that ``$1`` to ``$n`` are all used, each somewhere, and that ``params`` has as many entries."""
+    statements, params = list(_statements(where, operation)), operation.get("params", ())
+    if not statements or len(statements) < _count(operation) or not isinstance(params, list | tuple):
         return
-    at = f"{where}.sql"
+    try:
+        tokens = {at: list(tokenize(sql)) for at, sql in statements}
+    except UnterminatedSql:
+        return
+    numbers = {at: parameter_numbers(found) for at, found in tokens.items()}
+    outside = [at for at, found in numbers.items() if 0 in found or max(found, default=0) > PARAMETERS_MAX]
+    for at in outside:
+        yield Problem(at, f"parameters run from $1 to ${PARAMETERS_MAX}", "number them from $1")
+    if outside:
+        return
+    used = set[int]().union(*numbers.values())
+    highest = max(used, default=0)
+    if gaps := [number for number in range(1, highest) if number not in used]:
+        at = next(at for at, found in numbers.items() if highest in found)
+        yield Problem(at, f"uses ${highest} and not ${gaps[0]}", "number the parameters without gaps")
+    elif highest != len(params):
+        names = {0: "no parameter", 1: "$1 only"}.get(highest, f"$1 to ${highest}")
+        subject = "sql uses" if operation.get("sql") is not None else "statements use"
+        hint = _parameter_hint([token for found in tokens.values() for token in found], highest)
+        yield Problem(f"{where}.params", f"has {_entries(len(params))}, and {subject} {names}", hint)
+
+
+def _statements(where: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield place and text of each statement; an operation with both forms, which is refused, has those of both."""
+    if isinstance(sql := operation.get("sql"), str):
+        yield f"{where}.sql", sql
+    for place, text in enumerate(entries(operation.get("statements"))):
+        if isinstance(text, str):
+            yield f"{where}.statements.{place}", text
+
+
+def _count(operation: Mapping[str, Any]) -> int:
+    """Return how many statements there are, malformed ones included."""
+    return int(operation.get("sql") is not None) + len(entries(operation.get("statements")))
+
+
+def _check_statement(at: str, sql: str, operation: Mapping[str, Any], *, has_table: bool | None) -> Iterator[Problem]:
+    """Check the text of one statement."""
     if "\x00" in sql:
         yield Problem(at, "holds a zero character", "remove it")
     try:
@@ -47,32 +91,10 @@ def check_statement(where: str, operation: Mapping[str, Any], *, has_table: bool
         yield Problem(at, "holds no statement", "write one statement, such as SELECT * FROM {table} WHERE id = $1")
         return
     if any(token == Token(TokenKind.OTHER, ";") for token in tokens):
-        yield Problem(at, "holds more than one statement", "make each statement an operation of its own")
+        hint = "list them under statements, with kind: GENERIC_SQL, or make each an operation of its own"
+        yield Problem(at, "holds more than one statement", hint)
     yield from _check_placeholders(at, tokens, has_table=has_table)
     yield from _check_first_word(at, operation, first_word(tokens))
-
-
-def check_parameters(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that ``$1`` to ``$n`` are all used, and that ``params`` has as many entries."""
-    sql, params = operation.get("sql"), operation.get("params", ())
-    if not isinstance(sql, str) or not isinstance(params, list | tuple):
-        return
-    try:
-        tokens = list(tokenize(sql))
-    except UnterminatedSql:
-        return
-    numbers = parameter_numbers(tokens)
-    highest = max(numbers, default=0)
-    if 0 in numbers or highest > PARAMETERS_MAX:
-        yield Problem(f"{where}.sql", f"parameters run from $1 to ${PARAMETERS_MAX}", "number them from $1")
-        return
-    if gaps := [number for number in range(1, highest) if number not in numbers]:
-        yield Problem(f"{where}.sql", f"uses ${highest} and not ${gaps[0]}", "number the parameters without gaps")
-    elif highest != len(params):
-        used = {0: "no parameter", 1: "$1 only"}.get(highest, f"$1 to ${highest}")
-        yield Problem(
-            f"{where}.params", f"has {_entries(len(params))}, and sql uses {used}", _parameter_hint(tokens, highest)
-        )
 
 
 def _entries(count: int) -> str:
@@ -105,9 +127,12 @@ def _check_placeholders(at: str, tokens: list[Token], *, has_table: bool | None)
 def _check_first_word(at: str, operation: Mapping[str, Any], word: str) -> Iterator[Problem]:
     """Check that a statement can run by itself, again and again, and does what its kind says."""
     if word in _TRANSACTIONS:
-        yield Problem(
-            at, f"{word} steers a transaction", "an operation is one statement; transactions are not supported yet"
+        hint = (
+            "list the statements of a transaction under statements; BEGIN and COMMIT are sent around them"
+            if operation.get("sql") is not None
+            else "remove it: BEGIN and COMMIT are sent around statements by themselves"
         )
+        yield Problem(at, f"{word} steers a transaction", hint)
         return
     if word == "COPY" or word in _SESSION:
         yield Problem(at, f"{word} cannot be an operation", "write the statement itself")

@@ -1,25 +1,74 @@
 """What is sent to the server for an operation."""
 
+from dataclasses import dataclass
+
 from upperbound.scenario.identifiers import parse_table
 from upperbound.scenario.model import Operation
-from upperbound.scenario.sql_text import TABLE, is_table, tokenize, uses_table, without_trailing_semicolon
+from upperbound.scenario.sql_text import (
+    TABLE,
+    Token,
+    TokenKind,
+    is_table,
+    parameter_number,
+    tokenize,
+    uses_table,
+    without_trailing_semicolon,
+)
 
 
-def render(operation: Operation, table: str | None) -> str:
-    """Return the statement of ``operation``: led by its kind in a comment, and with ``{table}`` replaced.
+@dataclass(frozen=True)
+class Rendered:
+    """One statement as it is sent."""
 
-    The text holds nothing that varies, so that prepared statements and ``pg_stat_statements`` stay aggregated.
+    text: str
+    """Led by the operation's kind in a comment, with the table in place and its parameters numbered ``$1``, ``$2`` …
+    without gaps."""
+    parameters: tuple[int, ...]
+    """Where the value of ``$1``, ``$2`` … stands in the operation's ``params``, counted from 0; ascending."""
+
+
+def render_all(operation: Operation, table: str | None) -> tuple[Rendered, ...]:
+    """Return every statement of ``operation``, in order; BEGIN and COMMIT of a transaction are not among them.
+
+    The texts hold nothing that varies, so that prepared statements and ``pg_stat_statements`` stay aggregated.
     ``table`` is a name as users write it; it is put in quotes in its true case. ``{table}`` within strings and comments
     is left alone: ``'{table}'`` is an array.
 
     Raises:
-        ValueError: the statement asks for a table and there is none.
-        UnterminatedSql: the statement does not tokenize; a validated scenario holds none such.
+        ValueError: a statement asks for a table and there is none.
+        UnterminatedSql: a statement does not tokenize; a validated scenario holds none such.
         IdentifierError: ``table`` is not a table name.
     """
-    tokens = without_trailing_semicolon(list(tokenize(operation.sql)))
+    return tuple(_render(operation, text, table) for text in operation.texts)
+
+
+def render(operation: Operation, table: str | None) -> str:
+    """Return the only statement of ``operation`` as :func:`render_all` does.
+
+    Raises:
+        ValueError: it has several, or asks for a table and there is none.
+        UnterminatedSql, IdentifierError: as :func:`render_all` does.
+    """
+    if operation.sql is None:
+        raise ValueError(f"operation {operation.label} has no single statement")
+    return _render(operation, operation.sql, table).text
+
+
+def _render(operation: Operation, sql: str, table: str | None) -> Rendered:
+    """Return one statement of an operation; see :func:`render_all`."""
+    tokens = without_trailing_semicolon(list(tokenize(sql)))
     if table is None and uses_table(tokens):
         raise ValueError(f"operation {operation.label} uses {TABLE}, and the scenario has no target table")
     quoted = parse_table(table).quoted if table is not None else ""
-    body = "".join(quoted if is_table(token) else token.text for token in tokens)
-    return f"/* UB_KIND={operation.kind.value} */ {body.strip()}"
+    used = sorted({parameter_number(token) for token in tokens if token.kind is TokenKind.PARAMETER})
+    dense = {number: place for place, number in enumerate(used, start=1)}
+
+    def sent(token: Token) -> str:
+        if is_table(token):
+            return quoted
+        if token.kind is TokenKind.PARAMETER and dense[parameter_number(token)] != parameter_number(token):
+            return f"${dense[parameter_number(token)]}"
+        return token.text
+
+    body = "".join(map(sent, tokens))
+    return Rendered(f"/* UB_KIND={operation.kind.value} */ {body.strip()}", tuple(number - 1 for number in used))

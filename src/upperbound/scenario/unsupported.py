@@ -6,8 +6,6 @@ _KEYS: dict[str, str] = {
     "target.connection": "give target.url",
     "target.warehouse": "it belongs to Snowflake targets",
     "slo.abort_on_breach": "remove it; objectives are judged when the run has ended",
-    "workload.operations.*.statements": "give sql, one statement per operation",
-    "workload.operations.*.retry": "remove it; a failed operation is counted and not repeated",
 }
 """Keys by their place (``*`` for any index), with what to do instead."""
 

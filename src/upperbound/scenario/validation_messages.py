@@ -20,6 +20,8 @@ from upperbound.scenario.yaml_source import Path
 _REPEATED = (CROSS_CHECK, "default_factory_not_called")
 """Errors that follow from others, which are reported where they stand."""
 _SECRETS = ("password", "passwd", "pwd", "secret", "token")
+_OF_A_KEY = "[key]"
+"""Ends pydantic's location of a key that is wrong itself."""
 MUST_NOT_BE_EMPTY = "must not be empty"
 _SHOWN_CHARACTERS = 60
 _MISSING_HINTS = {
@@ -89,6 +91,8 @@ def _plain_path(loc: Sequence[str | int]) -> tuple[Path, str | None]:
     tag: str | None = None
     steps = iter(loc)
     for step in steps:
+        if step == _OF_A_KEY:
+            break  # the key itself is wrong, and its own place says where
         path = (*path, step)
         tag = str(next(steps, "")) or None if is_tagged(pattern_of(path)) else tag
     return path, tag
@@ -220,6 +224,7 @@ _TELLERS: dict[str, Callable[[Any, Mapping[str, Any]], Told]] = {
     "tuple_type": _LIST,
     "list_type": _LIST,
     "dict_type": _MAPPING,
+    "bool_type": _must("true or false"),
     "model_type": _MAPPING,
     "model_attributes_type": _MAPPING,
     "greater_than": _limit("more than", "gt"),

@@ -11,11 +11,11 @@ import yaml
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.yaml_source import CORE_TYPES
 
-INLINE: Final = frozenset({"params", "slo", "stages"})
+INLINE: Final = frozenset({"params", "slo", "stages", "retry"})
 """Keys whose mappings stay on one line each where they are short, as people write them."""
 INLINE_CHARACTERS: Final = 100
-EMPTY_UNSAID: Final = frozenset({"params", "stages", "tags"})
-"""Keys that are empty when they are left out."""
+EMPTY_UNSAID: Final = frozenset({"params", "stages", "tags", "statements", "retry", "autocommit"})
+"""Keys that are empty, or false, when they are left out."""
 
 
 class _Inline(dict[str, Any]):

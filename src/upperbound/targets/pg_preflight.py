@@ -112,7 +112,11 @@ class _Preflight:
         found = describe_one(self._connection, statement)
         if isinstance(found, StatementFault):
             # One missing table is one problem, not one for each statement that reads it.
-            if not (table_missing and found.sqlstate == UNDEFINED_TABLE and "{table}" in operation.sql):
+            if not (
+                table_missing
+                and found.sqlstate == UNDEFINED_TABLE
+                and any("{table}" in text for text in operation.texts)
+            ):
                 yield self._statement_problem(where, operation, found)
             return
         if refusal := self._refusal(statement, found):

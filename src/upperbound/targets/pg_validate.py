@@ -9,7 +9,7 @@ from upperbound.errors import ConfigurationError, Problem, TargetMismatch
 from upperbound.scenario.fields import HUNDRED
 from upperbound.scenario.kinds import OperationKind, OperationType
 from upperbound.scenario.model import Operation
-from upperbound.scenario.statement_checks import check_statement
+from upperbound.scenario.statement_checks import check_statements
 from upperbound.scenario.statements import render
 from upperbound.targets.pg_catalog import similar_columns, similar_tables, type_name
 from upperbound.targets.pg_describe import (
@@ -42,7 +42,7 @@ def validate_statement(connection: Connection, statement: str, table: str | None
     :class:`ConfigurationError` when it is not one statement.
     """
     plain = {"kind": OperationKind.GENERIC_SQL, "operation_type": OperationType.WRITE, "sql": statement}
-    if problems := list(check_statement("statement", plain, has_table=table is not None)):
+    if problems := list(check_statements("statement", plain, has_table=table is not None)):
         raise ConfigurationError("this is not a statement that can be executed", problems=problems)
     operation = Operation.model_construct(kind=OperationKind.GENERIC_SQL, weight_pct=HUNDRED, sql=statement)
     rendered = render(operation, table)

@@ -49,6 +49,19 @@ VALID: dict[str, Any] = {
     "tags": {"team": "data"},
 }
 
+TRANSACTION: dict[str, Any] = {
+    "kind": "GENERIC_SQL",
+    "name": "pay",
+    "operation_type": "WRITE",
+    "weight_pct": 0.01,
+    "statements": [
+        "UPDATE {table} SET status = $2 WHERE id = $1",
+        "SELECT status FROM {table} WHERE id = $1",
+        "INSERT INTO log (id, amount) VALUES ($1, $3)",
+    ],
+    "params": [{"range": [1, 100]}, {"choice": ["paid"]}, {"range": [1, 9]}],
+}
+"""A transaction in place of the sample's last operation."""
 REMOVE = object()
 """Stands for a key to take away."""
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.scenario.samples import VALID, changed, load
+from tests.unit.scenario.samples import TRANSACTION, VALID, changed, load
 
+from upperbound.scenario.kinds import Isolation, RetryClass
 from upperbound.scenario.loader import builtin_names, load_scenario, parse_scenario
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.yaml_text import scenario_yaml
@@ -59,6 +60,23 @@ LOADS = st.one_of(
 
 
 @st.composite
+def forms(draw: st.DrawFn, sql: str) -> dict[str, Any]:
+    """Draw an operation's form: one statement, a transaction, or statements that commit by themselves."""
+    retry = draw(st.dictionaries(st.sampled_from(RetryClass), st.integers(1, 50), max_size=3))
+    statements = [sql, *draw(st.lists(st.just("SELECT 1"), max_size=2))]
+    isolation = draw(st.none() | st.sampled_from(Isolation))
+    return draw(
+        st.sampled_from(
+            [
+                {"sql": sql, "retry": retry},
+                {"statements": statements, "isolation": isolation, "retry": retry},
+                {"statements": statements, "autocommit": True},
+            ]
+        )
+    )
+
+
+@st.composite
 def operations(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw a mix of read operations whose statements use every parameter and hold a text of any kind."""
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
@@ -75,9 +93,9 @@ def operations(draw: st.DrawFn) -> list[dict[str, Any]]:
                 "name": name,
                 "operation_type": draw(st.sampled_from(["READ", "WRITE"])),
                 "weight_pct": (cuts[number + 1] - cuts[number]) / 100,
-                "sql": f"SELECT '{text}'{used} FROM {{table}}",
                 "params": params,
                 "slo": draw(SLO),
+                **draw(forms(f"SELECT '{text}'{used} FROM {{table}}")),
             }
         )
     return mix
@@ -120,6 +138,9 @@ def test_each_built_in_scenario_reads_back_as_it_was(name: str) -> None:
     [
         {},
         {"slo": {}},
+        {"workload.operations.2": TRANSACTION},
+        {"workload.operations.2": TRANSACTION | {"autocommit": True}},
+        {"workload.operations.2": TRANSACTION | {"isolation": "serializable", "retry": {"deadlock": 3}}},
         {"workload.operations.0.slo": {}},
         {"tags": {"params": "", "tags": "", "null": "null"}},
         {"scaling": {"mode": "FIXED", "min_workers": 2, "min_threads": 4, "max_workers": 2}},
@@ -146,4 +167,4 @@ def test_the_text_is_short_and_keeps_the_lines_of_a_statement() -> None:
     assert "    sql: |\n      SELECT count(*)\n      FROM {table}\n" in text
     assert "- {zipf: {range: [1, 100], limit: 10000, exponent: 1.1}}" in text
     assert "null" not in text.replace("paid, null", "")
-    assert "stages" not in text
+    assert not any(key in text for key in ("stages", "statements", "retry", "autocommit", "isolation"))
