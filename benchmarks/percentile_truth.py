@@ -53,12 +53,12 @@ def main() -> int:
         run = made.run_product(workers=2, threads=8, seconds=given.seconds, operations=OPERATIONS)
         log = ds.dataset(log_folder(run.run_folder), format="parquet")
         merged = PhaseFigures.from_json(run.figures)
-        for kind in ["all", *merged.by_kind]:
+        for kind in ["all", *merged.by_operation]:
             wanted = (pc.field("phase") == "MEASUREMENT") & (pc.field("outcome") == "ok")
             if kind != "all":
                 wanted &= pc.field("kind") == kind
             raw = np.sort(log.to_table(columns=["service_us"], filter=wanted)["service_us"].to_numpy())
-            histogram = merged.histogram if kind == "all" else merged.by_kind[kind].histogram
+            histogram = merged.histogram if kind == "all" else merged.by_operation[kind].histogram
             if histogram.total != len(raw):
                 raise SystemExit(f"{kind}: the histogram counts {histogram.total}, the log holds {len(raw)}")
             for percentile in PERCENTILES:

@@ -82,9 +82,9 @@ def _child(config: RunConfig, spool: str) -> int:
     def give_up(error: Exception) -> None:
         raise SystemExit(str(error))
 
-    recorder = Recorder(kinds=prepared.kinds, errors=errors, on_error=give_up)
+    recorder = Recorder(labels=prepared.labels, errors=errors, on_error=give_up)
     executor = closed_executor()(
-        statements=prepared.statements,
+        operations=prepared.operations,
         stream=prepared.stream,
         connect=prepared.connect,
         sink=recorder,

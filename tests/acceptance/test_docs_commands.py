@@ -17,6 +17,7 @@ PAGES = [
     *sorted((ROOT / "docs" / "tutorial").glob("*.md")),
     ROOT / "docs" / "how-to" / "load-modes-and-stages.md",
     ROOT / "docs" / "how-to" / "parameters.md",
+    ROOT / "docs" / "how-to" / "transactions.md",
 ]
 PROGRAMS = {"scripts/demo": ROOT / "scripts" / "demo", "upperbound": COMMAND}
 SHORTER = {

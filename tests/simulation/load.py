@@ -25,13 +25,13 @@ class Counted(PhaseFigures):
     def to_json(self) -> dict[str, Any]:
         kinds = {
             label: {"operations": kind.operations, "failed": kind.failed, "histogram": NO_LATENCIES_TEXT}
-            for label, kind in self.by_kind.items()
+            for label, kind in self.by_operation.items()
         }
         generator = {"busy_ns": 0, "wall_ns": 0, "lag": NO_LATENCIES_TEXT, "host_cpu_pct": None}
         return {
             "phase": self.phase.value,
             "seconds": self.seconds,
-            "by_kind": kinds,
+            "by_operation": kinds,
             "errors": {},
             "generator": generator,
             "warmup_operations": self.warmup_operations,
@@ -77,7 +77,7 @@ class SimulatedLoad:
         return Counted(
             phase,
             seconds=seconds,
-            by_kind={KIND: KindFigures(operations, 0, NO_LATENCIES)},
+            by_operation={KIND: KindFigures(operations, 0, NO_LATENCIES)},
             generator=GeneratorFigures(lag=NO_LATENCIES),
             warmup_operations=0 if phase is Phase.WARMUP else warmup,
         )

@@ -5,7 +5,7 @@ snapshots (:func:`interval`), a run is the sum of its workers (:func:`merge`), a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from upperbound.domain.histogram import Histogram
@@ -31,17 +31,43 @@ class ErrorFigure:
 
 
 @dataclass(frozen=True)
+class TransactionFigures:
+    """How often transactions were begun, and how that ended; an operation that is tried again begins another one."""
+
+    attempts: int = 0
+    """Transactions begun."""
+    commits: int = 0
+    """Those that were committed."""
+    rollbacks: int = 0
+    """Those that were rolled back; of the rest nobody knows the end, because their connection was lost."""
+
+    def __add__(self, other: "TransactionFigures") -> "TransactionFigures":
+        return TransactionFigures(
+            self.attempts + other.attempts, self.commits + other.commits, self.rollbacks + other.rollbacks
+        )
+
+    def __sub__(self, earlier: "TransactionFigures") -> "TransactionFigures":
+        return TransactionFigures(
+            _since(self.attempts, earlier.attempts),
+            _since(self.commits, earlier.commits),
+            _since(self.rollbacks, earlier.rollbacks),
+        )
+
+
+@dataclass(frozen=True)
 class KindFigures:
-    """The attempts of one kind of operation."""
+    """What has become of one operation of the mix; an execution that was tried several times counts once."""
 
     operations: int = 0
-    """Attempts that succeeded; what QPS counts."""
+    """Those that succeeded; what QPS counts."""
     failed: int = 0
-    """Attempts that did not."""
+    """Those that did not."""
     histogram: Histogram = field(default_factory=Histogram)
     """Latencies of the successful ones only, in microseconds: service times, from the send."""
     response: Histogram | None = None
     """The same from when each operation was due; None in a closed loop, where nothing is due."""
+    transactions: TransactionFigures | None = None
+    """Of the operations that are transactions or may be tried again; None where there are none."""
 
     @property
     def attempts(self) -> int:
@@ -64,6 +90,9 @@ class KindFigures:
             self.failed + other.failed,
             self.histogram + other.histogram,
             _both(self.response, other.response),
+            self.transactions + other.transactions
+            if self.transactions and other.transactions
+            else self.transactions or other.transactions,
         )
 
     def __sub__(self, earlier: "KindFigures") -> "KindFigures":
@@ -72,6 +101,9 @@ class KindFigures:
             _since(self.failed, earlier.failed),
             self.histogram - earlier.histogram,
             self.response - earlier.response if self.response and earlier.response else self.response,
+            self.transactions - earlier.transactions
+            if self.transactions and earlier.transactions
+            else self.transactions,
         )
 
 
@@ -107,7 +139,7 @@ class PhaseFigures:
     """The phase these figures belong to; figures of different phases never mix."""
     seconds: float = 0.0
     """Length of the phase so far."""
-    by_kind: Mapping[str, KindFigures] = field(default_factory=dict)
+    by_operation: Mapping[str, KindFigures] = field(default_factory=dict)
     """Figures by operation label."""
     errors: Mapping[str, ErrorFigure] = field(default_factory=dict)
     """Failures by outcome label, such as ``lock_timeout``."""
@@ -123,12 +155,12 @@ class PhaseFigures:
     @property
     def operations(self) -> int:
         """Successful operations of all kinds."""
-        return sum(kind.operations for kind in self.by_kind.values())
+        return sum(kind.operations for kind in self.by_operation.values())
 
     @property
     def failed(self) -> int:
         """Failed attempts of all kinds."""
-        return sum(kind.failed for kind in self.by_kind.values())
+        return sum(kind.failed for kind in self.by_operation.values())
 
     @property
     def attempts(self) -> int:
@@ -139,7 +171,7 @@ class PhaseFigures:
     def histogram(self) -> Histogram:
         """The latencies of all kinds, as a new histogram."""
         merged = Histogram()
-        for kind in self.by_kind.values():
+        for kind in self.by_operation.values():
             merged += kind.histogram
         return merged
 
@@ -149,7 +181,7 @@ class PhaseFigures:
         if self.arrivals is None:
             return None
         merged = Histogram()
-        for kind in self.by_kind.values():
+        for kind in self.by_operation.values():
             if kind.response is not None:
                 merged += kind.response
         return merged
@@ -180,14 +212,15 @@ class PhaseFigures:
         return {
             "phase": self.phase.value,
             "seconds": self.seconds,
-            "by_kind": {
+            "by_operation": {
                 label: {
                     "operations": kind.operations,
                     "failed": kind.failed,
                     "histogram": kind.histogram.encode(),
                     **({"response": kind.response.encode()} if kind.response is not None else {}),
+                    **({"transactions": asdict(kind.transactions)} if kind.transactions is not None else {}),
                 }
-                for label, kind in self.by_kind.items()
+                for label, kind in self.by_operation.items()
             },
             "errors": {label: {"count": error.count, "sample": error.sample} for label, error in self.errors.items()},
             "generator": {
@@ -205,21 +238,23 @@ class PhaseFigures:
     def from_json(cls, data: Mapping[str, Any]) -> "PhaseFigures":
         """Read what :meth:`to_json` wrote.
 
-        Data of a closed loop, and data written before there was another, has no arrivals and no response times. Raises
+        Data of a closed loop, and data written before there was another, has no arrivals and no response times; data
+        without transactions says nothing of them. What was written before operations were told apart is by kind. Raises
         :class:`KeyError` for a missing field and :class:`ValueError` for one that cannot be read.
         """
         generator = data["generator"]
         return cls(
             phase=Phase(data["phase"]),
             seconds=float(data["seconds"]),
-            by_kind={
+            by_operation={
                 label: KindFigures(
                     kind["operations"],
                     kind["failed"],
                     Histogram.decode(kind["histogram"]),
                     Histogram.decode(kind["response"]) if "response" in kind else None,
+                    TransactionFigures(**kind["transactions"]) if "transactions" in kind else None,
                 )
-                for label, kind in data["by_kind"].items()
+                for label, kind in (data["by_operation"] if "by_operation" in data else data["by_kind"]).items()
             },
             errors={label: ErrorFigure(error["count"], error["sample"]) for label, error in data["errors"].items()},
             generator=GeneratorFigures(
@@ -242,7 +277,7 @@ def interval(newer: PhaseFigures, older: PhaseFigures) -> PhaseFigures:
     """
     if newer.phase is not older.phase:
         raise ValueError(f"no interval from {older.phase.value} to {newer.phase.value}: each phase counts from zero")
-    if missing := older.by_kind.keys() - newer.by_kind.keys():
+    if missing := older.by_operation.keys() - newer.by_operation.keys():
         raise ValueError(f"the older snapshot has counted {', '.join(sorted(missing))}, the newer one has not")
     grown = {
         label: _since(error.count, older.errors[label].count if label in older.errors else 0)
@@ -251,9 +286,9 @@ def interval(newer: PhaseFigures, older: PhaseFigures) -> PhaseFigures:
     return PhaseFigures(
         phase=newer.phase,
         seconds=newer.seconds - older.seconds,
-        by_kind={
-            label: kind - older.by_kind[label] if label in older.by_kind else kind
-            for label, kind in newer.by_kind.items()
+        by_operation={
+            label: kind - older.by_operation[label] if label in older.by_operation else kind
+            for label, kind in newer.by_operation.items()
         },
         errors={label: ErrorFigure(count, newer.errors[label].sample) for label, count in grown.items() if count},
         generator=GeneratorFigures(
@@ -281,19 +316,19 @@ def merge(figures: Sequence[PhaseFigures]) -> PhaseFigures:
     phases = {one.phase for one in figures}
     if len(phases) > 1:
         raise ValueError(f"figures of different phases cannot be merged: {', '.join(sorted(phases))}")
-    by_kind: dict[str, KindFigures] = {}
+    by_operation: dict[str, KindFigures] = {}
     errors: dict[str, ErrorFigure] = {}
     arrivals = [one.arrivals for one in figures if one.arrivals is not None]
     for one in figures:
-        for label, kind in one.by_kind.items():
-            by_kind[label] = by_kind[label] + kind if label in by_kind else kind
+        for label, kind in one.by_operation.items():
+            by_operation[label] = by_operation[label] + kind if label in by_operation else kind
         for label, error in one.errors.items():
             first = errors.get(label, ErrorFigure(0, error.sample))
             errors[label] = ErrorFigure(first.count + error.count, first.sample)
     return PhaseFigures(
         phase=figures[0].phase,
         seconds=max(one.seconds for one in figures),
-        by_kind=by_kind,
+        by_operation=by_operation,
         errors=errors,
         generator=_merge_generators([one.generator for one in figures]),
         warmup_operations=sum(one.warmup_operations for one in figures),

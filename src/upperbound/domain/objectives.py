@@ -63,7 +63,7 @@ def measured(figures: PhaseFigures) -> dict[str, dict[str, float | None]]:
     times: who has waited for a free thread has waited.
     """
     whole = KindFigures(figures.operations, figures.failed, figures.histogram, figures.response)
-    scopes = {**figures.by_kind, RUN_SCOPE: whole}
+    scopes = {**figures.by_operation, RUN_SCOPE: whole}
     return {scope: _figures_of(kind, figures.seconds) for scope, kind in scopes.items()}
 
 

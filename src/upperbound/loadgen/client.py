@@ -1,9 +1,11 @@
 """One thread of the load: its connection, its work, and what it is waiting for."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import psycopg  # noqa: TC002 - evaluated by readers of the annotations
 
+from upperbound.domain.outcomes import Outcome  # noqa: TC001 - evaluated by readers of the annotations
 from upperbound.workload.streams import Row, ThreadStream
 
 IDLE = -1
@@ -27,16 +29,23 @@ class Client:
         "calls",
         "connection",
         "consume",
+        "failure",
         "fd",
         "flush",
         "index",
+        "lag_before_ns",
         "opening",
         "operation",
         "operations",
         "result",
+        "retried",
+        "retries",
+        "row",
         "rows",
+        "rows_before",
         "send",
         "start_ns",
+        "statement",
         "until_ns",
     )
 
@@ -56,6 +65,20 @@ class Client:
         self.fd = -1
         self.operation = IDLE
         self.start_ns = 0
+        self.statement = 0
+        """The statement of the operation that was sent last."""
+        self.row: Row | None = None
+        """The parameters of all its statements."""
+        self.rows_before = 0
+        """Rows returned or affected by the statements of this attempt that have been answered."""
+        self.lag_before_ns = 0
+        """How long their answers waited for the generator."""
+        self.failure: tuple[int, int] | None = None
+        """Outcome and error number of the attempt, while it is being rolled back."""
+        self.retries = 0
+        """Attempts of the operation before this one."""
+        self.retried: Counter[Outcome] = Counter()
+        """What those attempts have ended with."""
         self.until_ns = 0
         """No query is sent by the loop itself at or after this time; 0 while the client rests between queries."""
         self.opening = False
@@ -72,7 +95,7 @@ class Client:
         self.send, self.flush = link.send_query_prepared, link.flush
         self.calls = (self.consume, self.busy, self.result, self.send)
         self.fd = link.socket
-        self.operation = IDLE
+        self.operation, self.failure = IDLE, None
         self.attempt = 0
 
     def detach(self) -> None:

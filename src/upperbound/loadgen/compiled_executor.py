@@ -11,6 +11,7 @@ import psycopg
 
 from upperbound.loadgen.client import IDLE, Client
 from upperbound.loadgen.compiled_library import (
+    ASIDE,
     BELL,
     BROKEN,
     FAILED,
@@ -22,12 +23,15 @@ from upperbound.loadgen.compiled_library import (
     ClientFields,
     CompiledLoop,
     LoopFields,
+    OperationFields,
     RowsFields,
     StatementFields,
 )
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor, RecordSink, Statement
+from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.opening import Connect
+from upperbound.loadgen.operations import Operation, Statement
+from upperbound.loadgen.sender import Failed, RecordSink
 from upperbound.querylog.records import RECORD
 from upperbound.workload.packing import NULL, Packed, pack_encoded
 from upperbound.workload.streams import Row, ThreadStream
@@ -51,7 +55,7 @@ class CompiledExecutor(EventLoopExecutor):
         self,
         *,
         compiled: CompiledLoop,
-        statements: Sequence[Statement],
+        operations: Sequence[Operation],
         stream: Callable[[int], ThreadStream],
         connect: Connect,
         sink: RecordSink,
@@ -62,15 +66,15 @@ class CompiledExecutor(EventLoopExecutor):
     ) -> None:
         """Prepare to send with ``compiled``; the rest is as for :class:`EventLoopExecutor`."""
         self._compiled = compiled
-        self._fields = _Statements(statements)
+        self._fields = _Operations(operations)
         self._memory = ctypes.create_string_buffer(compiled.loop_bytes)
         self._loop = LoopFields.from_buffer(self._memory)
         self._loop.libpq = (ctypes.c_void_p * len(compiled.libpq))(*compiled.libpq)
-        self._loop.statements = ctypes.addressof(self._fields.array)
+        self._loop.operations = ctypes.addressof(self._fields.array)
         self._table = _table(DESCRIPTORS)
         self._show_table()
         super().__init__(
-            statements=statements,
+            operations=operations,
             stream=stream,
             connect=connect,
             sink=sink,
@@ -117,40 +121,51 @@ class CompiledExecutor(EventLoopExecutor):
     def _see_to(self, client: "CompiledClient", reason: int) -> None:
         """Do what the compiled part leaves to Python."""
         fields = client.fields
-        if reason == FAILED:
-            self._take_failure(client)
+        if reason in (FAILED, ASIDE):
+            self._take_aside(client, reason)
         elif reason == REST:
             self._rest(client, fields.end_ns)
             self._interrupted = bool(self._timers)
         elif fields.operation == IDLE and reason in (ROWS, OPERATIONS):
             client.fill(reason)
-            self._go_on(client)
+            self._go_on(client, fields.end_ns)
         else:
             self._handle_sent(client, reason)
 
-    def _go_on(self, client: "CompiledClient") -> None:
-        """Send the next query of a client that has just ended one, if it may still send."""
-        if time.perf_counter_ns() < client.until_ns:
-            self._send_next(client)
-        else:
-            self._rest(client, client.fields.end_ns)
-            self._interrupted = bool(self._timers)
+    def _go_on(self, client: Client, end_ns: int) -> None:
+        super()._go_on(client, max(end_ns, time.perf_counter_ns()))
+        self._interrupted = self._interrupted or bool(self._timers)
 
-    def _take_failure(self, client: "CompiledClient") -> None:
-        """Record a query that the server has refused, and let its client go on."""
+    def _take_aside(self, client: "CompiledClient", reason: int) -> None:
+        """Decide what follows a failed statement, or the end of its transaction."""
         fields = client.fields
-        outcome, error = self._classify(client, FailedResult(self._compiled, fields.result))
+        try:
+            if reason == ASIDE:
+                fields.aside = 0
+                client.clear_result()
+                self._settle(client, fields.end_ns)
+            else:
+                self._fail(client, FailedResult(self._compiled, fields.result), fields.end_ns)
+        except psycopg.OperationalError as error:
+            self._lost(client, str(error), time.perf_counter_ns())
+            self._interrupted = True
+
+    def _classify(self, client: Client, result: Failed) -> tuple[int, int]:
+        assert isinstance(client, CompiledClient)
+        found = super()._classify(client, result)
         client.clear_result()
-        start, end = fields.start_ns, fields.end_ns
-        lag = end - self._loop.since_ns
-        RECORD.pack_into(
-            self._buffer, self._offset, start, start, end, lag, 0, fields.operation, client.index, error, outcome
-        )
-        self._offset += RECORD.size
-        if self._offset == len(self._buffer):
-            self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
-        client.operation = IDLE
-        self._go_on(client)
+        return found
+
+    def _send_rollback(self, client: Client, rollback: Statement) -> None:
+        assert isinstance(client, CompiledClient)
+        client.fields.aside = 1
+        super()._send_rollback(client, rollback)
+
+    def _send_statement(self, client: Client, number: int) -> None:
+        assert isinstance(client, CompiledClient)
+        client.statement = number
+        reason = self._compiled.send_statement(ctypes.addressof(self._loop), ctypes.addressof(client.fields))
+        self._handle_sent(client, reason)
 
     def _send_next(self, client: Client) -> None:
         """Send the client's next query, if it may still send."""
@@ -209,14 +224,14 @@ class CompiledClient(Client):
 
     __slots__ = ("_compiled", "_kept", "_operations_kept", "_packed", "_rows", "_rows_ahead", "_rows_most", "fields")
 
-    def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, statements: "_Statements") -> None:
-        """Make client ``index`` for ``statements``."""
+    def __init__(self, index: int, stream: ThreadStream, compiled: CompiledLoop, table: "_Operations") -> None:
+        """Make client ``index`` for the operations of ``table``."""
         self._compiled = compiled
-        operations = len(statements.array)
+        operations = len(table.array)
         self._packed = stream.packed
         self._rows = (RowsFields * operations)()
         self._rows_ahead = [1] * operations
-        self._rows_most = [ROWS_AHEAD if ahead else 1 for ahead in statements.drawn_ahead]
+        self._rows_most = [ROWS_AHEAD if ahead else 1 for ahead in table.drawn_ahead]
         self._kept: list[object] = [None] * operations
         """By operation: what its rows point to."""
         self.fields = ClientFields(rows=ctypes.addressof(self._rows), index=index, chosen=IDLE, operation=IDLE)
@@ -230,6 +245,42 @@ class CompiledClient(Client):
     @operation.setter
     def operation(self, operation: int) -> None:
         self.fields.operation = operation
+
+    @property
+    def statement(self) -> int:
+        """The statement of the operation that was sent last."""
+        return int(self.fields.statement)
+
+    @statement.setter
+    def statement(self, statement: int) -> None:
+        self.fields.statement = statement
+
+    @property
+    def rows_before(self) -> int:
+        """Rows returned or affected by the statements of this attempt that have been answered."""
+        return int(self.fields.rows_before)
+
+    @rows_before.setter
+    def rows_before(self, rows: int) -> None:
+        self.fields.rows_before = rows
+
+    @property
+    def lag_before_ns(self) -> int:
+        """How long their answers waited for the generator."""
+        return int(self.fields.lag_before_ns)
+
+    @lag_before_ns.setter
+    def lag_before_ns(self, lag_ns: int) -> None:
+        self.fields.lag_before_ns = lag_ns
+
+    @property
+    def retries(self) -> int:
+        """Attempts of the operation before this one."""
+        return int(self.fields.retries)
+
+    @retries.setter
+    def retries(self, retries: int) -> None:
+        self.fields.retries = retries
 
     @property
     def start_ns(self) -> int:
@@ -257,7 +308,7 @@ class CompiledClient(Client):
     def detach(self) -> None:
         """Close the connection, if there is one; never raises."""
         self.clear_result()
-        self.fields.connection = None
+        self.fields.connection, self.fields.aside = None, 0
         super().detach()
 
     def clear_result(self) -> None:
@@ -319,19 +370,29 @@ class FailedResult:
         return self._compiled.error_message(self._address)
 
 
-class _Statements:
-    """The statements as the compiled part reads them, with the memory that they point to."""
+class _Operations:
+    """The operations as the compiled part reads them, with the memory that they point to."""
 
-    def __init__(self, statements: Sequence[Statement]) -> None:
-        self.drawn_ahead = [statement.drawn_ahead for statement in statements]
-        parameters = [len(statement.param_formats or ()) for statement in statements]
-        self._formats = [np.array(statement.param_formats or [0], np.int32) for statement in statements]
-        self.array = (StatementFields * len(statements))(
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.drawn_ahead = [operation.drawn_ahead for operation in operations]
+        self._formats: list[object] = []
+        self._statements = [self._fields_of(operation) for operation in operations]
+        self.array = (OperationFields * len(operations))(
             *(
-                StatementFields(statement.name, formats.ctypes.data, count, statement.may_block)
-                for statement, formats, count in zip(statements, self._formats, parameters, strict=True)
+                OperationFields(ctypes.addressof(statements), len(statements), operation.row_length)
+                for operation, statements in zip(operations, self._statements, strict=True)
             )
         )
+
+    def _fields_of(self, operation: Operation) -> "ctypes.Array[StatementFields]":
+        fields = []
+        for statement in operation.statements:
+            formats = np.array(statement.param_formats or [0], np.int32)
+            self._formats.append(formats)
+            count = len(statement.param_formats or ())
+            first, may_block = statement.first_param, statement.may_block
+            fields.append(StatementFields(statement.name, formats.ctypes.data, count, first, may_block))
+        return (StatementFields * len(fields))(*fields)
 
 
 def _table(size: int) -> "np.ndarray[Any, np.dtype[np.uintp]]":

@@ -8,7 +8,7 @@ from psycopg import pq
 
 LIBRARY = Path(__file__).with_name("_loop.so")
 
-SENT, TURN_OVER, FULL, BELL, ROWS, OPERATIONS, FAILED, BROKEN, REST, WATCH = range(10)
+SENT, TURN_OVER, FULL, BELL, ROWS, OPERATIONS, FAILED, BROKEN, REST, WATCH, ASIDE = range(11)
 """Why the compiled part has come back; ``loop.c`` says what each of them means."""
 
 _LIBPQ_FUNCTIONS = (
@@ -31,7 +31,18 @@ class StatementFields(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("formats", ctypes.c_void_p),
         ("parameters", ctypes.c_int32),
+        ("first_parameter", ctypes.c_int32),
         ("may_block", ctypes.c_int32),
+    )
+
+
+class OperationFields(ctypes.Structure):
+    """``struct operation``."""
+
+    _fields_ = (
+        ("statements", ctypes.c_void_p),
+        ("statement_count", ctypes.c_int32),
+        ("row_length", ctypes.c_int32),
     )
 
 
@@ -53,10 +64,17 @@ class ClientFields(ctypes.Structure):
         ("connection", ctypes.c_void_p),
         ("operations", ctypes.c_void_p),
         ("rows", ctypes.c_void_p),
+        ("values", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
         ("result", ctypes.c_void_p),
         ("start_ns", ctypes.c_int64),
         ("end_ns", ctypes.c_int64),
         ("until_ns", ctypes.c_int64),
+        ("lag_before_ns", ctypes.c_int64),
+        ("rows_before", ctypes.c_uint32),
+        ("statement", ctypes.c_int32),
+        ("retries", ctypes.c_int32),
+        ("aside", ctypes.c_int32),
         ("operation", ctypes.c_int32),
         ("chosen", ctypes.c_int32),
         ("next_operation", ctypes.c_int32),
@@ -70,7 +88,7 @@ class LoopFields(ctypes.Structure):
 
     _fields_ = (
         ("libpq", ctypes.c_void_p * len(_LIBPQ_FUNCTIONS)),
-        ("statements", ctypes.c_void_p),
+        ("operations", ctypes.c_void_p),
         ("clients", ctypes.c_void_p),
         ("buffer", ctypes.c_void_p),
         ("client", ctypes.c_void_p),
@@ -101,6 +119,8 @@ class CompiledLoop:
         self.spin.argtypes, self.spin.restype = (ctypes.c_void_p, ctypes.c_int64), ctypes.c_int32
         self.send = library.ub_send
         self.send.argtypes, self.send.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int32
+        self.send_statement = library.ub_send_statement
+        self.send_statement.argtypes, self.send_statement.restype = (ctypes.c_void_p, ctypes.c_void_p), ctypes.c_int32
         self.libpq = [ctypes.cast(getattr(libpq, name), ctypes.c_void_p).value for name in _LIBPQ_FUNCTIONS]
         self._clear = libpq.PQclear
         self._clear.argtypes, self._clear.restype = (ctypes.c_void_p,), None
@@ -141,6 +161,7 @@ def compiled_loop() -> CompiledLoop:
             "ub_size_of_loop_head": LoopFields,
             "ub_size_of_client": ClientFields,
             "ub_size_of_statement": StatementFields,
+            "ub_size_of_operation": OperationFields,
             "ub_size_of_rows": RowsFields,
         }
         misfits = [name for name, fields in wanted.items() if getattr(library, name)() != ctypes.sizeof(fields)]

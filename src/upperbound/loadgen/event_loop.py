@@ -2,28 +2,27 @@
 
 import contextlib
 import heapq
-import os
 import random
 import select
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, repeat
-from typing import Protocol
+from itertools import count
 
 import psycopg
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq import ConnStatus
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.errors import TargetError, TargetUnreachable
+from upperbound.loadgen.bell import Bell, BellRung
 from upperbound.loadgen.client import IDLE, Client
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.opening import PARALLEL, Connect, Connection, Opener
+from upperbound.loadgen.operations import Operation
+from upperbound.loadgen.sender import COMMAND_OK, TUPLES_OK, RecordSink, Sender
 from upperbound.querylog.records import RECORD
-from upperbound.targets.sqlstate import classify
 from upperbound.workload.streams import ThreadStream
 
 TURN_NS = 250_000_000
@@ -44,33 +43,6 @@ RECONNECT_FIRST_S, RECONNECT_LONGEST_S = 0.1, 5.0
 CANCEL_TIMEOUT_S = 2.0
 """The longest wait for the server to take one cancel request."""
 
-NEVER = 1 << 62
-"""A stop time for a load that nobody has told when to stop."""
-
-_TUPLES_OK = int(ExecStatus.TUPLES_OK)
-_COMMAND_OK = int(ExecStatus.COMMAND_OK)
-
-
-class RecordSink(Protocol):
-    """Takes full buffers of records and gives empty ones; never waits."""
-
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
-        """Take ``buffer``, of which ``used_bytes`` are filled, and return an empty one of the same size."""
-        ...
-
-
-@dataclass(frozen=True)
-class Statement:
-    """A prepared statement as the loop sends it."""
-
-    name: bytes
-    param_formats: list[int] | None
-    """By parameter, 1 for binary and 0 for text; None for a statement without parameters."""
-    may_block: bool = False
-    """True if a row of parameters can be larger than a socket takes at once."""
-    drawn_ahead: bool = True
-    """False if a row of parameters has to be drawn at the time it is sent."""
-
 
 @dataclass(frozen=True)
 class LoopTimes:
@@ -83,20 +55,7 @@ class LoopTimes:
     """Every query that had ended by this time has been handed to the recorder."""
 
 
-class Failed(Protocol):
-    """What is looked at of a failed result."""
-
-    def error_field(self, fieldcode: int, /) -> bytes | None:
-        """Return a field of the error."""
-        ...
-
-    @property
-    def error_message(self) -> bytes:
-        """The error as libpq words it."""
-        ...
-
-
-class EventLoopExecutor:
+class EventLoopExecutor(Sender):
     """Keeps N threads busy in a closed loop, one query in flight per connection.
 
     The methods may be called from any thread, except :meth:`open` and :meth:`run`, which do the work in one.
@@ -106,7 +65,7 @@ class EventLoopExecutor:
     def __init__(
         self,
         *,
-        statements: Sequence[Statement],
+        operations: Sequence[Operation],
         stream: Callable[[int], ThreadStream],
         connect: Connect,
         sink: RecordSink,
@@ -115,29 +74,27 @@ class EventLoopExecutor:
         think_ns: int = 0,
         seed: int = 0,
     ) -> None:
-        """Prepare to send ``statements`` in the order that ``stream(thread)`` says, waiting ``think_ns`` in between."""
-        self._statements = [(s.name, s.param_formats, s.may_block) for s in statements]
+        """Prepare to send ``operations`` in the order that ``stream(thread)`` says, waiting ``think_ns`` in between."""
+        super().__init__(operations=operations, sink=sink, errors=errors, buffer_bytes=buffer_bytes)
+        self._plain = [
+            (first.name, first.param_formats, first.may_block) if operation.is_plain else None
+            for operation in operations
+            for first in operation.statements[:1]
+        ]
+        """By operation, what is sent of one that is over with its first answer."""
         self._stream = stream
-        self._sink = sink
-        self._errors = errors
         self._think_ns = think_ns
-        self._buffer = bytearray(buffer_bytes // RECORD.size * RECORD.size)
-        self._offset = 0
         self._clients: list[Client] = []
         self._by_fd: dict[int, Client] = {}
         self._in_flight_limit = 0
         self._begun = False
-        self.stop_ns = NEVER
-        """When sending ends, or ended, by the monotonic clock."""
         self._commands: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[int, int, Callable[[int], None]]] = []
         self._timer_ids = count()
         self._random = random.Random(seed)  # noqa: S311 - spreads reconnections, protects nothing
         self._lost_since_ns = 0
         self._last_loss = ""
-        self._recorded_until_ns = 0
         self.times = LoopTimes()
-        self._epoll = select.epoll()
         self._bell = Bell()
         self._register(self._bell)
         self._opener = Opener(connect, self._bell.ring)
@@ -243,7 +200,7 @@ class EventLoopExecutor:
             RECORD.pack_into,
             RECORD.size,
         )
-        statements, swap, buffer, offset = self._statements, self._sink.swap, self._buffer, self._offset
+        plain, swap, buffer, offset = self._plain, self._sink.swap, self._buffer, self._offset
         end_of_buffer = len(buffer)
         waited, previous, listening = 0, now(), True
         while listening and (before := now()) < turn_end:
@@ -268,30 +225,36 @@ class EventLoopExecutor:
                     while get_result() is not None:
                         pass
                     end = now()
-                    status, failed, error, rows = result.status, 0, 0, 0
-                    if status == _TUPLES_OK:
+                    start, k, status = client.start_ns, client.operation, result.status
+                    if status == TUPLES_OK and plain[k]:
                         rows = result.ntuples
-                    elif status == _COMMAND_OK:
+                    elif status == COMMAND_OK and plain[k]:
                         rows = result.command_tuples or 0
                     else:
-                        failed, error = self._classify(client, result)
-                    start, k = client.start_ns, client.operation
-                    pack(buffer, offset, start, start, end, end - since, rows, k, client.index, error, failed)
+                        self._buffer, self._offset, timers = buffer, offset, len(self._timers)
+                        self._answered(client, result, end, end - since)
+                        buffer, offset = self._buffer, self._offset
+                        listening = listening and len(self._timers) == timers
+                        continue
+                    pack(buffer, offset, start, start, end, end - since, rows, k, client.index, 0, 0, 0)
                     offset += size
                     if offset == end_of_buffer:
                         buffer, offset = swap(buffer, offset), 0
-                    if end < client.until_ns:
-                        k = client.operation = next(client.operations)
-                        name, formats, may_block = statements[k]
-                        row = next(client.rows[k])
-                        client.start_ns = now()
-                        send(name, row, formats)
-                        if may_block:
-                            self._watch_writable(client)
-                    else:
+                    if end >= client.until_ns:
                         client.operation = IDLE
                         self._rest(client, end)
                         listening = listening and not self._timers
+                        continue
+                    k = client.operation = next(client.operations)
+                    row = next(client.rows[k])
+                    client.start_ns = now()
+                    if (statement := plain[k]) is None:
+                        self._begin_operation(client, row)
+                        continue
+                    name, formats, may_block = statement
+                    send(name, row, formats)
+                    if may_block:
+                        self._watch_writable(client)
                 except psycopg.OperationalError as broken:
                     self._buffer, self._offset = buffer, offset
                     self._lost(client, str(broken), now())
@@ -318,12 +281,6 @@ class EventLoopExecutor:
         due = self._timers[0][0] - now_ns if self._timers else TURN_NS
         return max(0, min(TURN_NS, due, self.stop_ns - now_ns if now_ns < self.stop_ns else TURN_NS))
 
-    def _hand_over(self, now_ns: int) -> None:
-        """Give the recorder what has been recorded so far."""
-        if self._offset:
-            self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
-        self._recorded_until_ns = now_ns
-
     def _check_target(self, now_ns: int) -> None:
         """Raise when every connection has been away for too long."""
         if any(client.connection is not None for client in self._clients) or not self._in_flight_limit:
@@ -344,15 +301,20 @@ class EventLoopExecutor:
         if client.connection is None or client.operation != IDLE:
             return
         operation = next(client.operations)
-        name, formats, may_block = self._statements[operation]
         row = next(client.rows[operation])
         client.operation, client.start_ns = operation, time.perf_counter_ns()
         try:
-            client.send(name, row, formats)
-            if may_block:
-                self._watch_writable(client)
+            self._begin_operation(client, row)
         except psycopg.OperationalError as error:
             self._lost(client, str(error), time.perf_counter_ns())
+
+    def _go_on(self, client: Client, end_ns: int) -> None:
+        """Let a client whose operation has ended send the next, if it may."""
+        client.operation = IDLE
+        if end_ns < client.until_ns:
+            self._send_next(client)
+        else:
+            self._rest(client, end_ns)
 
     def _rest(self, client: Client, now_ns: int) -> None:
         """Decide what follows for a client whose query has ended and that may not send at once."""
@@ -375,42 +337,19 @@ class EventLoopExecutor:
             return 0
         return self.stop_ns
 
-    def _watch_writable(self, client: Client) -> None:
-        """Watch for room in the socket as long as libpq holds back a part of the query; reading flushes it."""
-        waiting = select.EPOLLOUT if client.flush() else 0
-        self._epoll.modify(client.fd, select.EPOLLIN | waiting)
-
     # What goes wrong --------------------------------------------------------------------------------------------
-
-    def _classify(self, client: Client, result: Failed) -> tuple[int, int]:
-        """Return outcome and error number of a failed result; a connection it has broken is not sent to again."""
-        if client.connection is None or client.connection.pgconn.status == ConnStatus.BAD:
-            client.until_ns = 0
-        code = (result.error_field(DiagnosticField.SQLSTATE) or b"").decode()
-        text = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or result.error_message or b""
-        outcome = classify(code)
-        return int(outcome), self._errors.number(outcome, code, text.decode(errors="replace").strip())
 
     def _lost(self, client: Client, why: str, now_ns: int) -> None:
         """Count the query in flight as failed, once, and see to a new connection."""
         self._last_loss = " ".join(why.split())
         if client.operation != IDLE:
-            error = self._errors.number(Outcome.CONNECTION_LOST, "", self._last_loss)
-            self._record_failure(client, now_ns, error)
+            lost = int(Outcome.CONNECTION_LOST), self._errors.number(Outcome.CONNECTION_LOST, "", self._last_loss)
+            outcome, error = client.failure or lost
+            client.rows_before, client.failure = 0, None
+            self._record(client, now_ns, error, outcome)
         self._unregister(client)
         client.detach()
         self._reopen(client, now_ns)
-
-    def _record_failure(self, client: Client, now_ns: int, error: int) -> None:
-        """Write the record of a query that ended without a result."""
-        outcome = int(Outcome.CONNECTION_LOST)
-        start = client.start_ns
-        RECORD.pack_into(
-            self._buffer, self._offset, start, start, now_ns, 0, 0, client.operation, client.index, error, outcome
-        )
-        self._offset += RECORD.size
-        if self._offset == len(self._buffer):
-            self._hand_over(now_ns)
 
     def _reopen(self, client: Client, now_ns: int) -> None:
         """Try to open the client's connection again after a wait that grows with each attempt."""
@@ -486,42 +425,3 @@ class EventLoopExecutor:
     def _tell(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
         self._bell.ring()
-
-
-class BellRung(Exception):
-    """Someone wants the loop to do its housekeeping."""
-
-
-class Bell(Client):
-    """Wakes the loop from another thread: stands among the clients and raises where they read."""
-
-    __slots__ = ("_lock", "number")
-
-    def __init__(self) -> None:
-        super().__init__(-1, ThreadStream(operations=repeat(IDLE), rows=()))
-        # Held for one system call; may be taken again by a signal handler that has interrupted its owner.
-        self._lock = threading.RLock()
-        self.number = self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.consume = self._answer
-        self.calls = (self._answer, lambda: 0, lambda: None, lambda *_: None)
-
-    def ring(self) -> None:
-        """Wake the loop; callable from any thread, and without effect once the loop is closed."""
-        with self._lock:
-            if self.number >= 0:
-                os.eventfd_write(self.number, 1)
-
-    def close(self) -> None:
-        """Give the descriptor back, which may be another file's as soon as that is done."""
-        with self._lock:
-            number, self.number = self.number, -1
-            if number >= 0:
-                os.close(number)
-
-    def clear(self) -> None:
-        """Let the bell be rung again; the loop does so when it has heard it."""
-        os.eventfd_read(self.number)
-
-    def _answer(self) -> None:
-        self.clear()
-        raise BellRung

@@ -31,10 +31,11 @@ enum reason {
   BELL = 3,       /* Someone wants the housekeeping to be done. */
   ROWS = 4,       /* The client needs parameters for the operation it has chosen. */
   OPERATIONS = 5, /* The client needs to be told what comes next. */
-  FAILED = 6,     /* The client's query has failed; its result waits to be looked at. */
+  FAILED = 6,     /* The client's statement has failed; its result waits to be looked at. */
   BROKEN = 7,     /* The client's connection is broken. */
-  REST = 8,       /* The client's query has ended, and it may not send at once. */
+  REST = 8,       /* The client's operation has ended, and it may not send at once. */
   WATCH = 9,      /* libpq holds back a part of what the client sends, until there is room in the socket. */
+  ASIDE = 10,     /* What Python has sent by itself has been answered; the result waits to be looked at. */
 };
 
 struct libpq {
@@ -53,7 +54,14 @@ struct statement {
   const char *name;
   const int *formats;
   int32_t parameters;
-  int32_t may_block; /* Whether a row of parameters can be larger than a socket takes at once. */
+  int32_t first_parameter; /* Where they begin in the row of the operation. */
+  int32_t may_block;       /* Whether they can be larger than a socket takes at once. */
+};
+
+struct operation {
+  const struct statement *statements; /* Each is sent when the one before it has been answered. */
+  int32_t statement_count;
+  int32_t row_length; /* Parameters of all of them. */
 };
 
 /* The next executions of one operation by one client. */
@@ -68,11 +76,18 @@ struct client {
   PGconn *connection;
   const int32_t *operations; /* What comes next. */
   struct rows *rows;         /* By operation. */
-  PGresult *result;          /* Of the query in flight, as far as it has come. */
+  const char *const *values; /* The row of the operation in flight. */
+  const int *lengths;
+  PGresult *result; /* Of the statement in flight, as far as it has come. */
   int64_t start_ns;
   int64_t end_ns;
-  int64_t until_ns; /* Nothing is sent at or after this time. */
-  int32_t operation; /* In flight, or IDLE. */
+  int64_t until_ns;      /* No operation is begun at or after this time. */
+  int64_t lag_before_ns; /* How long the answers to the statements before waited for the generator. */
+  uint32_t rows_before;  /* Rows that those statements have returned or affected. */
+  int32_t statement;     /* Of the operation in flight. */
+  int32_t retries;       /* Attempts of the operation before this one. */
+  int32_t aside;         /* Whether what is in flight is none of its statements, but sent by Python. */
+  int32_t operation;     /* In flight, or IDLE. */
   int32_t chosen;    /* Next, but not sent yet, or IDLE. */
   int32_t next_operation;
   int32_t operation_count;
@@ -83,12 +98,12 @@ struct __attribute__((packed)) record {
   int64_t intended_ns, start_ns, end_ns, lag_ns;
   uint32_t rows;
   uint16_t operation, thread, error;
-  uint8_t outcome, padding;
+  uint8_t outcome, retries;
 };
 
 struct loop {
   struct libpq pq;
-  const struct statement *statements;
+  const struct operation *operations;
   struct client **clients; /* By file descriptor; NULL where none of ours is. */
   struct record *buffer;
   struct client *client; /* Whom the reason for coming back is about. */
@@ -109,6 +124,7 @@ EXPORTED int64_t ub_size_of_loop(void) { return sizeof(struct loop); }
 EXPORTED int64_t ub_size_of_loop_head(void) { return offsetof(struct loop, events); }
 EXPORTED int64_t ub_size_of_client(void) { return sizeof(struct client); }
 EXPORTED int64_t ub_size_of_statement(void) { return sizeof(struct statement); }
+EXPORTED int64_t ub_size_of_operation(void) { return sizeof(struct operation); }
 EXPORTED int64_t ub_size_of_rows(void) { return sizeof(struct rows); }
 EXPORTED int64_t ub_size_of_record(void) { return sizeof(struct record); }
 
@@ -119,30 +135,10 @@ static int64_t now_ns(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static enum reason send_next(struct loop *loop, struct client *client, int64_t until_ns) {
-  if (client->chosen == IDLE) {
-    if (client->next_operation == client->operation_count)
-      return OPERATIONS;
-    client->chosen = client->operations[client->next_operation++];
-  }
-  const struct statement *statement = &loop->statements[client->chosen];
-  const char *const *values = NULL;
-  const int *lengths = NULL;
-  struct rows *rows = &client->rows[client->chosen];
-  if (statement->parameters > 0) {
-    if (rows->next == rows->count)
-      return ROWS;
-    ptrdiff_t place = (ptrdiff_t)rows->next * statement->parameters;
-    values = rows->values + place;
-    lengths = rows->lengths + place;
-  }
-  int64_t start = now_ns();
-  if (start >= until_ns)
-    return REST;
-  rows->next += statement->parameters > 0;
-  client->operation = client->chosen;
-  client->chosen = IDLE;
-  client->start_ns = start;
+static enum reason send_statement(struct loop *loop, struct client *client) {
+  const struct statement *statement = &loop->operations[client->operation].statements[client->statement];
+  const char *const *values = statement->parameters > 0 ? client->values + statement->first_parameter : NULL;
+  const int *lengths = statement->parameters > 0 ? client->lengths + statement->first_parameter : NULL;
   if (!loop->pq.send_query_prepared(client->connection, statement->name, statement->parameters, values, lengths,
                                     statement->formats, BINARY_RESULT_NO))
     return BROKEN;
@@ -151,22 +147,54 @@ static enum reason send_next(struct loop *loop, struct client *client, int64_t u
   return SENT;
 }
 
-/* Sends the client's next query whatever the time is. */
+static enum reason send_next(struct loop *loop, struct client *client, int64_t until_ns) {
+  if (client->chosen == IDLE) {
+    if (client->next_operation == client->operation_count)
+      return OPERATIONS;
+    client->chosen = client->operations[client->next_operation++];
+  }
+  int32_t row_length = loop->operations[client->chosen].row_length;
+  struct rows *rows = &client->rows[client->chosen];
+  if (row_length > 0 && rows->next == rows->count)
+    return ROWS;
+  int64_t start = now_ns();
+  if (start >= until_ns)
+    return REST;
+  if (row_length > 0) {
+    ptrdiff_t place = (ptrdiff_t)rows->next++ * row_length;
+    client->values = rows->values + place;
+    client->lengths = rows->lengths + place;
+  }
+  client->operation = client->chosen;
+  client->chosen = IDLE;
+  client->statement = 0;
+  client->start_ns = start;
+  return send_statement(loop, client);
+}
+
+/* Sends the client's next operation whatever the time is. */
 EXPORTED int32_t ub_send(struct loop *loop, struct client *client) { return send_next(loop, client, INT64_MAX); }
 
-static void record(struct loop *loop, const struct client *client, uint32_t rows) {
+/* Sends a statement of the client's operation in flight, with the row that it has. */
+EXPORTED int32_t ub_send_statement(struct loop *loop, struct client *client) { return send_statement(loop, client); }
+
+static void record(struct loop *loop, struct client *client) {
   loop->buffer[loop->used++] = (struct record){
       .intended_ns = client->start_ns,
       .start_ns = client->start_ns,
       .end_ns = client->end_ns,
-      .lag_ns = client->end_ns - loop->since_ns,
-      .rows = rows,
+      .lag_ns = client->lag_before_ns,
+      .rows = client->rows_before,
       .operation = (uint16_t)client->operation,
       .thread = (uint16_t)client->index,
+      .retries = (uint8_t)client->retries,
   };
+  client->lag_before_ns = 0;
+  client->rows_before = 0;
+  client->retries = 0;
 }
 
-/* Takes what has come for a client. A query has ended when libpq has no further result of it. */
+/* Takes what has come for a client. A statement has been answered when libpq has no further result of it. */
 static enum reason take(struct loop *loop, struct client *client, uint32_t events) {
   const struct libpq *pq = &loop->pq;
   if (!pq->consume_input(client->connection))
@@ -185,20 +213,26 @@ static enum reason take(struct loop *loop, struct client *client, uint32_t event
   if (client->result == NULL)
     return SENT;
   client->end_ns = now_ns();
-  uint32_t rows;
+  client->lag_before_ns += client->end_ns - loop->since_ns;
+  if (client->aside)
+    return ASIDE;
   switch (pq->result_status(client->result)) {
   case PGRES_TUPLES_OK:
-    rows = (uint32_t)pq->ntuples(client->result);
+    client->rows_before += (uint32_t)pq->ntuples(client->result);
     break;
   case PGRES_COMMAND_OK:
-    rows = (uint32_t)strtoul(pq->cmd_tuples(client->result), NULL, 10);
+    client->rows_before += (uint32_t)strtoul(pq->cmd_tuples(client->result), NULL, 10);
     break;
   default:
     return FAILED;
   }
   pq->clear(client->result);
   client->result = NULL;
-  record(loop, client, rows);
+  if (client->statement + 1 < loop->operations[client->operation].statement_count) {
+    client->statement++;
+    return send_statement(loop, client);
+  }
+  record(loop, client);
   client->operation = IDLE;
   enum reason reason = client->end_ns < client->until_ns ? send_next(loop, client, client->until_ns) : REST;
   return reason == SENT && loop->used == loop->capacity ? FULL : reason;

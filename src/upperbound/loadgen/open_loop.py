@@ -6,19 +6,19 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
-from psycopg.pq import ExecStatus
 
 from upperbound.domain.arrivals import Share
 from upperbound.domain.offered import ArrivalFigures
-from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
 from upperbound.loadgen.backlog import NEVER, Backlog, Pace
+from upperbound.loadgen.bell import BellRung
 from upperbound.loadgen.client import IDLE, Client
 from upperbound.loadgen.due_timer import DueTimer
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import IMMEDIATE_NS, BellRung, EventLoopExecutor, RecordSink, Statement
+from upperbound.loadgen.event_loop import IMMEDIATE_NS, EventLoopExecutor
 from upperbound.loadgen.opening import Connect
-from upperbound.querylog.records import RECORD
+from upperbound.loadgen.operations import Operation
+from upperbound.loadgen.sender import RecordSink
 from upperbound.workload.streams import ThreadStream
 
 SPIN_MOST_NS, SPIN_SHARE = 250_000, 8
@@ -26,9 +26,6 @@ SPIN_SHORT_NS = 60_000
 """The last part of a wait for an arrival is spent looking instead of sleeping: an eighth of the wait up to the first of
 these, and half of a short one up to the last. Being woken takes an idle virtual machine 50 to 200 µs, and an arrival
 shall be sent within 0.1 ms."""
-
-_TUPLES_OK = int(ExecStatus.TUPLES_OK)
-_COMMAND_OK = int(ExecStatus.COMMAND_OK)
 
 
 class OpenLoopExecutor(EventLoopExecutor):
@@ -47,7 +44,7 @@ class OpenLoopExecutor(EventLoopExecutor):
         self,
         *,
         pace: Pace,
-        statements: Sequence[Statement],
+        operations: Sequence[Operation],
         stream: Callable[[int], ThreadStream],
         connect: Connect,
         sink: RecordSink,
@@ -58,14 +55,12 @@ class OpenLoopExecutor(EventLoopExecutor):
         """Prepare to offer ``pace``; the rest is as for :class:`EventLoopExecutor`."""
         self._intended: list[int] = []
         """By client: when its operation in flight was due."""
-        self._send_lag: list[int] = []
-        """By client: how long its operation in flight waited for the generator."""
         self._idle_since: list[int] = []
         """By client: when it became free."""
         self._idle: deque[Client] = deque()
         """Free clients, and some that no longer are."""
         super().__init__(
-            statements=statements,
+            operations=operations,
             stream=stream,
             connect=connect,
             sink=sink,
@@ -175,7 +170,6 @@ class OpenLoopExecutor(EventLoopExecutor):
         if client.operation != IDLE or client.connection is None or client.index >= self._in_flight_limit:
             return
         operation = next(client.operations)
-        name, formats, may_block = self._statements[operation]
         row = next(client.rows[operation])
         start_ns = time.perf_counter_ns()
         if start_ns >= self.stop_ns:
@@ -183,56 +177,22 @@ class OpenLoopExecutor(EventLoopExecutor):
             return
         intended_ns, index = self._backlog.take(start_ns), client.index
         self._intended[index] = intended_ns
-        self._send_lag[index] = start_ns - max(intended_ns, self._idle_since[index])
+        client.lag_before_ns = start_ns - max(intended_ns, self._idle_since[index])
         client.operation, client.start_ns = operation, start_ns
         try:
-            client.send(name, row, formats)
-            if may_block:
-                self._watch_writable(client)
+            self._begin_operation(client, row)
         except psycopg.OperationalError as error:
             self._lost(client, str(error), time.perf_counter_ns())
 
     def _take_result(self, client: Client, since: int) -> None:
-        """Record the query that has ended, if one has, and let its client take the next."""
+        """See to the statement that has been answered, if one has."""
         result = client.result()
         if result is None:
             return
         while client.result() is not None:
             pass
         end = time.perf_counter_ns()
-        status, failed, error, rows = result.status, 0, 0, 0
-        if status == _TUPLES_OK:
-            rows = result.ntuples
-        elif status == _COMMAND_OK:
-            rows = result.command_tuples or 0
-        else:
-            failed, error = self._classify(client, result)
-        self._record(client, end, end - since + self._send_lag[client.index], rows, error, failed)
-        client.operation = IDLE
-        if end < client.until_ns:
-            self._idle_since[client.index] = end
-            self._idle.append(client)
-        else:
-            self._rest(client, end)
-
-    def _record(self, client: Client, end: int, lag_ns: int, rows: int, error: int, outcome: int) -> None:
-        index, start = client.index, client.start_ns
-        RECORD.pack_into(
-            self._buffer,
-            self._offset,
-            self._intended[index],
-            start,
-            end,
-            lag_ns,
-            rows,
-            client.operation,
-            index,
-            error,
-            outcome,
-        )
-        self._offset += RECORD.size
-        if self._offset == len(self._buffer):
-            self._hand_over(end)
+        self._answered(client, result, end, end - since)
 
     def _sending_ns(self) -> int:
         """Return the time, which for arrivals stands still from the stop on."""
@@ -251,8 +211,16 @@ class OpenLoopExecutor(EventLoopExecutor):
             self._idle_since[client.index] = time.perf_counter_ns()
             self._idle.append(client)
 
-    def _record_failure(self, client: Client, now_ns: int, error: int) -> None:
-        self._record(client, now_ns, self._send_lag[client.index], 0, error, int(Outcome.CONNECTION_LOST))
+    def _go_on(self, client: Client, end_ns: int) -> None:
+        client.operation = IDLE
+        if end_ns < client.until_ns:
+            self._idle_since[client.index] = end_ns
+            self._idle.append(client)
+        else:
+            self._rest(client, end_ns)
+
+    def _intended_ns(self, client: Client) -> int:
+        return self._intended[client.index]
 
     def _hand_over(self, now_ns: int) -> None:
         super()._hand_over(now_ns)
@@ -260,7 +228,7 @@ class OpenLoopExecutor(EventLoopExecutor):
 
     def _grow(self, threads: int) -> None:
         super()._grow(threads)
-        for times in (self._intended, self._send_lag, self._idle_since):
+        for times in (self._intended, self._idle_since):
             times.extend([0] * (len(self._clients) - len(times)))
 
     def _at(self, due_ns: int, action: Callable[[int], None]) -> None:

@@ -3,13 +3,13 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from upperbound.domain.figures import ErrorFigure, GeneratorFigures, KindFigures, PhaseFigures
+from upperbound.domain.figures import ErrorFigure, GeneratorFigures, KindFigures, PhaseFigures, TransactionFigures
 from upperbound.domain.histogram import COUNTS_LEN, Histogram, bucket_index
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.outcomes import Outcome
@@ -38,6 +38,10 @@ class _Tally:
         self.latencies = np.zeros((operations, COUNTS_LEN), dtype=np.int64)
         self.succeeded = np.zeros(operations, dtype=np.int64)
         self.failed = np.zeros(operations, dtype=np.int64)
+        self.retries = np.zeros(operations, dtype=np.int64)
+        """Attempts after which another one followed."""
+        self.unknown = np.zeros(operations, dtype=np.int64)
+        """Failed operations of which nobody knows whether they took effect."""
         self.errors: dict[int, int] = {}
         self.lag = Histogram()
 
@@ -53,11 +57,23 @@ class _Tally:
             _count(self.responses, kinds, good["end_ns"] - good["intended_ns"])
         self.succeeded += np.bincount(kinds, minlength=operations)
         self.lag.record_many(to_us(records["lag_ns"]))
+        if records["retries"].any():
+            self.retries += np.bincount(operation, records["retries"], minlength=operations).astype(np.int64)
         if not everything_ok:
             self.failed += np.bincount(operation[~ok], minlength=operations)
+            lost = records["outcome"] == Outcome.CONNECTION_LOST
+            self.unknown += np.bincount(operation[lost], minlength=operations)
             numbers, counts = np.unique(records["error"][~ok], return_counts=True)
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
                 self.errors[number] = self.errors.get(number, 0) + count
+
+    def transactions(self, operation: int) -> TransactionFigures:
+        """Return how often an operation was begun, as a transaction of its own each time, and how that ended."""
+        succeeded, failed = int(self.succeeded[operation]), int(self.failed[operation])
+        retries, unknown = int(self.retries[operation]), int(self.unknown[operation])
+        return TransactionFigures(
+            attempts=succeeded + failed + retries, commits=succeeded, rollbacks=failed - unknown + retries
+        )
 
 
 def _count(counts: NDArray[np.int64], kinds: NDArray[np.int64], durations_ns: NDArray[np.int64]) -> None:
@@ -89,13 +105,18 @@ class Recorder:
     def __init__(
         self,
         *,
-        kinds: Sequence[str],
+        labels: Sequence[str],
         errors: ErrorTable,
         on_error: Callable[[QueryLogError], None],
         open_loop: bool = False,
+        transactions: Collection[int] = (),
     ) -> None:
-        """Record operations whose kinds are ``kinds`` by index, of an open loop with response times."""
-        self._kinds = list(kinds)
+        """Record operations called ``labels`` by index, of an open loop with response times.
+
+        The attempts of those whose index is among ``transactions`` are counted as well.
+        """
+        self._labels = list(labels)
+        self._transactions = frozenset(transactions)
         self._error_table = errors
         self._errors_logged = 0
         self._measurement_start_ns = 0
@@ -108,7 +129,7 @@ class Recorder:
         self._rows = 0
         self._lock = threading.Lock()
         phases = (Phase.WARMUP, Phase.MEASUREMENT)
-        self._tallies = {phase: _Tally(len(kinds), open_loop=open_loop) for phase in phases}
+        self._tallies = {phase: _Tally(len(labels), open_loop=open_loop) for phase in phases}
         self._thread = threading.Thread(target=self._drain, name="recorder", daemon=True)
 
     def start(self, measurement_start_ns: int, spool: SpoolWriter | None) -> None:
@@ -162,20 +183,23 @@ class Recorder:
             responses = tally.responses.copy() if tally.responses is not None else None
             errors, lag = dict(tally.errors), tally.lag.copy()
             warmup = self._tallies[Phase.WARMUP]
+            transactions = {index: tally.transactions(index) for index in self._transactions}
             warmup_operations = int(warmup.succeeded.sum() + warmup.failed.sum())
             rows = self._rows
-        by_kind: dict[str, KindFigures] = {}
-        for index, kind in enumerate(self._kinds):
-            by_kind[kind] = by_kind.get(kind, KindFigures()) + KindFigures(
+        by_operation = {
+            label: KindFigures(
                 operations=int(succeeded[index]),
                 failed=int(failed[index]),
                 histogram=_histogram(latencies[index]),
                 response=_histogram(responses[index]) if responses is not None else None,
+                transactions=transactions.get(index),
             )
+            for index, label in enumerate(self._labels)
+        }
         return PhaseFigures(
             phase=phase,
             seconds=window.seconds,
-            by_kind=by_kind,
+            by_operation=by_operation,
             errors=self._error_figures(errors),
             generator=GeneratorFigures(
                 busy_ns=window.busy_ns, wall_ns=window.wall_ns, lag=lag, host_cpu_pct=window.host_cpu_pct

@@ -24,7 +24,7 @@ from upperbound.querylog.spool import (
     release_reserve,
 )
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 ROW_GROUP_ROWS = 10_000
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -50,6 +50,7 @@ SCHEMA = pa.schema(
         pa.field("error_code", _TEXT),
         pa.field("error", _TEXT),
         pa.field("rows", pa.int64(), nullable=False),
+        pa.field("attempts", pa.int16(), nullable=False),
         pa.field("server_query_id", pa.string()),
     ],
     metadata={"upperbound.query_log.schema_version": SCHEMA_VERSION},
@@ -185,6 +186,7 @@ def to_table(records: NDArray[np.void], first: int, manifest: Manifest, errors: 
         "error_code": _text(error, [entry.code for entry in errors], known),
         "error": _text(error, [entry.message for entry in errors], known),
         "rows": pa.array(records["rows"].astype(np.int64)),
+        "attempts": pa.array(records["retries"].astype(np.int16) + 1, pa.int16()),
         "server_query_id": pa.nulls(n, pa.string()),
     }
     return pa.table(columns, schema=SCHEMA)

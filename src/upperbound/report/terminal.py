@@ -28,12 +28,14 @@ _LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 
 
 def result(summary: RunSummary, mix: Mapping[str, Decimal] | None = None) -> RenderableType:
-    """Return the whole result; ``mix`` is the planned share of each kind in percent, where it is known."""
+    """Return the whole result; ``mix`` is the planned share of each operation in percent, where it is known."""
     parts: list[RenderableType] = [_headline(summary), *_warnings(summary)]
     if summary.find_max is not None:
         parts.append(find_max_result(summary.find_max))
     parts.append(_latencies(summary))
     parts.append(_mix(summary, mix or {}))
+    if any(kind.transactions for kind in summary.by_operation.values()):
+        parts.append(_transactions(summary))
     parts.append(_workers(summary))
     if summary.errors:
         parts.append(_errors(summary))
@@ -145,7 +147,7 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
 def _latencies(summary: RunSummary) -> Table:
     what = "service time" if summary.response_time is None else "response time"
     table = _table(f"Latency of successful operations in ms ({what})", ["operation"], ["QPS", *_LATENCIES])
-    for label, kind in summary.by_kind.items():
+    for label, kind in summary.by_operation.items():
         table.add_row(Text(label), rate(kind.qps), *_latency_cells(kind.response_time or kind.latency))
     whole = summary.latency if summary.response_time is None else summary.response_time
     table.add_row(Text("all", style="bold"), rate(summary.qps), *_latency_cells(whole), style="bold")
@@ -162,7 +164,7 @@ def _latency_cells(latency: Latency) -> list[str]:
 def _mix(summary: RunSummary, planned: Mapping[str, Decimal]) -> Table:
     table = _table("Mix", ["operation"], ["planned", "observed", "operations", "errors"])
     attempts = summary.total_operations + summary.failed_operations
-    for label, kind in summary.by_kind.items():
+    for label, kind in summary.by_operation.items():
         share = 100 * (kind.operations + kind.failed) / attempts if attempts else None
         table.add_row(
             Text(label),
@@ -171,6 +173,15 @@ def _mix(summary: RunSummary, planned: Mapping[str, Decimal]) -> Table:
             count(kind.operations),
             count(kind.failed),
         )
+    return table
+
+
+def _transactions(summary: RunSummary) -> Table:
+    table = _table("Transactions", ["operation"], ["attempts", "commits", "rollbacks", "end unknown"])
+    for label, kind in summary.by_operation.items():
+        if (of := kind.transactions) is not None:
+            unknown = of.attempts - of.commits - of.rollbacks
+            table.add_row(Text(label), count(of.attempts), count(of.commits), count(of.rollbacks), count(unknown))
     return table
 
 

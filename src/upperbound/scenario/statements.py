@@ -71,4 +71,9 @@ def _render(operation: Operation, sql: str, table: str | None) -> Rendered:
         return token.text
 
     body = "".join(map(sent, tokens))
-    return Rendered(f"/* UB_KIND={operation.kind.value} */ {body.strip()}", tuple(number - 1 for number in used))
+    return Rendered(lead(operation, body.strip()), tuple(number - 1 for number in used))
+
+
+def lead(operation: Operation, text: str) -> str:
+    """Return what is sent for ``operation``, led by its kind in a comment."""
+    return f"/* UB_KIND={operation.kind.value} */ {text}"

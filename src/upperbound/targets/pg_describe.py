@@ -64,14 +64,17 @@ def describe(
     return [item for item in found if isinstance(item, StatementShape)]
 
 
-def describe_one(connection: Connection, statement: str) -> StatementShape | StatementFault:
+def describe_one(
+    connection: Connection, statement: str, param_oids: Sequence[int] | None = None
+) -> StatementShape | StatementFault:
     """Return what the server makes of one statement, through the unnamed prepared statement.
 
-    Raises ``psycopg.OperationalError`` when the connection breaks.
+    ``param_oids`` say the types of its parameters, which the server infers otherwise. Raises
+    ``psycopg.OperationalError`` when the connection breaks.
     """
     pgconn = connection.pgconn
     with connection.lock:
-        pgconn.send_prepare(b"", statement.encode())
+        pgconn.send_prepare(b"", statement.encode(), list(param_oids) if param_oids else None)
         prepared = connection.wait(generators.execute(pgconn))[-1]
         if prepared.status != pq.ExecStatus.COMMAND_OK:
             return _fault(prepared, statement, pgconn)

@@ -9,7 +9,6 @@ from upperbound.clock import Clock
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.model import Operation, Scenario
-from upperbound.scenario.statements import render
 from upperbound.targets.pg_catalog import (
     ServerFacts,
     server_facts,
@@ -25,9 +24,9 @@ from upperbound.targets.pg_describe import (
     Connection,
     StatementFault,
     StatementShape,
-    describe_one,
 )
 from upperbound.targets.pg_doctor import target_clock_offset
+from upperbound.targets.pg_operation import describe_operation
 from upperbound.targets.pg_parameters import ParameterCheck
 from upperbound.targets.pg_words import said
 
@@ -108,23 +107,20 @@ class _Preflight:
 
     def _operation_problems(self, index: int, operation: Operation, table_missing: bool) -> Iterator[Problem]:
         where = f"workload.operations.{index}"
-        statement = render(operation, self._table)
-        found = describe_one(self._connection, statement)
-        if isinstance(found, StatementFault):
-            # One missing table is one problem, not one for each statement that reads it.
-            if not (
-                table_missing
-                and found.sqlstate == UNDEFINED_TABLE
-                and any("{table}" in text for text in operation.texts)
-            ):
-                yield self._statement_problem(where, operation, found)
+        found = describe_operation(self._connection, operation, self._table)
+        if isinstance(found, list):
+            for item in found:
+                if isinstance(item, Problem):
+                    yield Problem(f"{where}.{item.where}", item.message, item.hint)
+                # One missing table is one problem, not one for each statement that reads it.
+                elif not (table_missing and _lacks_table(operation.texts[item.statement], item.fault)):
+                    place = f"{where}.{_place(operation, item.statement)}"
+                    yield self._statement_problem(place, operation, item.fault)
             return
-        if refusal := self._refusal(statement, found):
-            yield Problem(f"{where}.sql", f"{operation.label}: {refusal}", "grant the user what the statement needs")
-        if len(found.param_oids) != len(operation.params):
-            counted = f"the server counts {len(found.param_oids)} parameters, params lists {len(operation.params)}"
-            yield Problem(f"{where}.params", f"{operation.label}: {counted}", "list one source for each $n")
-            return
+        for number, statement in enumerate(found.statements):
+            if refusal := self._refusal(statement.text, statement.shape):
+                place = f"{where}.{_place(operation, number)}"
+                yield Problem(place, f"{operation.label}: {refusal}", "grant the user what the statement needs")
         for number, (oid, parameter) in enumerate(zip(found.param_oids, operation.params, strict=True)):
             place = f"{where}.params.{number}"
             subject = f"{operation.label}: ${number + 1}"
@@ -139,7 +135,7 @@ class _Preflight:
             hint = similar_columns(self._connection, self._table, fault.subject)
         elif fault.sqlstate == INDETERMINATE_TYPE:
             hint = "name the type in the statement, as in $1::integer"
-        return Problem(f"{where}.sql", f"{operation.label}: {fault.message}", hint)
+        return Problem(where, f"{operation.label}: {fault.message}", hint)
 
     def _refusal(self, statement: str, shape: StatementShape) -> str:
         """Return why the user may not execute a statement; empty when nothing forbids it.
@@ -162,6 +158,15 @@ class _Preflight:
         finally:
             self._connection.execute("DEALLOCATE ALL")
         return ""
+
+
+def _lacks_table(text: str, fault: StatementFault) -> bool:
+    return fault.sqlstate == UNDEFINED_TABLE and "{table}" in text
+
+
+def _place(operation: Operation, statement: int) -> str:
+    """Return where in its operation a statement is written."""
+    return "sql" if operation.sql is not None else f"statements.{statement}"
 
 
 def connection_problems(facts: ServerFacts, threads: int) -> Iterator[Problem]:

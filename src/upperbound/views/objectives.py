@@ -35,21 +35,19 @@ def check_objectives(scenario: Scenario, figures: PhaseFigures, *, judged: bool)
     """Hold the scenario's objectives against ``figures``; nothing is checked unless the run is to be ``judged``."""
     if not judged:
         return Slo(passed=None, checks=[])
-    checks = evaluate(_objectives(scenario, figures), measured(figures))
+    checks = evaluate(_objectives(scenario), measured(figures))
     return Slo(
         passed=all(check.passed for check in checks),
         checks=[SloCheck(**vars(check)) for check in checks],
     )
 
 
-def _objectives(scenario: Scenario, figures: PhaseFigures) -> Iterator[Objective]:
+def _objectives(scenario: Scenario) -> Iterator[Objective]:
     if scenario.slo is not None:
         yield from _limits(RUN_SCOPE, scenario.slo)
     for operation in scenario.workload.operations:
         if operation.slo is not None:
-            # An operation's own name where figures are kept by it, else its kind.
-            scope = operation.label if operation.label in figures.by_kind else operation.kind.value
-            yield from _limits(scope, operation.slo)
+            yield from _limits(operation.label, operation.slo)
 
 
 def _limits(scope: str, slo: OperationSlo) -> Iterator[Objective]:

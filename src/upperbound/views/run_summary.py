@@ -1,13 +1,14 @@
 """The summary of one run: what the command line prints, ``--json`` writes and the API answers with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from upperbound.domain.figures import PhaseFigures, client_bound, merge
+from upperbound.domain.figures import KindFigures, PhaseFigures, client_bound, merge
 from upperbound.domain.histogram import Histogram, latency_ms
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
@@ -54,8 +55,17 @@ class RunLatency(Latency):
     """How the workers' latencies were put together; null for one worker."""
 
 
+class Transactions(View):
+    """How often transactions were begun, and how that ended; each attempt of an operation is one."""
+
+    attempts: int
+    commits: int
+    rollbacks: int
+    """The rest, if any, was lost with its connection, and nobody knows its end."""
+
+
 class KindSummary(View):
-    """One kind of operation."""
+    """One operation of the mix, or all of one kind."""
 
     operations: int
     """Those that succeeded."""
@@ -65,6 +75,8 @@ class KindSummary(View):
     """Service time, from the send."""
     response_time: Latency | None = None
     """From when each operation was due; null in a closed loop."""
+    transactions: Transactions | None = None
+    """Of those that are transactions or may be tried again; null where there are none."""
 
 
 class WorkerSummary(View):
@@ -188,6 +200,9 @@ class RunSummary(View):
     arrivals: Arrivals | None = None
     """What became of the operations that were due; null in a closed loop."""
     by_kind: dict[str, KindSummary]
+    """By kind, such as ``POINT_LOOKUP``: all operations of a kind together."""
+    by_operation: dict[str, KindSummary] = Field(default_factory=lambda data: data["by_kind"])
+    """By the operation's name, which is its kind where the scenario gives none."""
     workers: list[WorkerSummary]
     errors: list[ErrorSummary]
     """Of the measurement, the most frequent class first."""
@@ -275,7 +290,8 @@ def build_summary(
         latency=RunLatency(method=MERGED if run.total_workers_expected > 1 else None, **latency.to_json()),
         response_time=_response_time(total.response),
         arrivals=arrivals_of(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
-        by_kind=_by_kind(total, mix_of(config.scenario)),
+        by_kind=_summaries(_by_kind(config.scenario, total.by_operation), total.seconds),
+        by_operation=_summaries(_by_label(config.scenario, total.by_operation), total.seconds),
         workers=_workers(run, children, heartbeats, by_worker),
         errors=[
             ErrorSummary(outcome=label, count=error.count, sample=error.sample)
@@ -299,16 +315,13 @@ def build_summary(
 
 
 def planned_mix(run: "RunRow") -> dict[str, Decimal]:
-    """Return the planned share of each kind of operation of a run; see :func:`mix_of`."""
+    """Return the planned share of each operation of a run; see :func:`mix_of`."""
     return mix_of(RunConfig.model_validate(run.scenario_config).scenario)
 
 
 def mix_of(scenario: Scenario) -> dict[str, Decimal]:
-    """Return the planned share of each kind of operation, in percent, in the order of the scenario."""
-    mix: dict[str, Decimal] = {}
-    for operation in scenario.workload.operations:
-        mix[operation.kind.value] = mix.get(operation.kind.value, Decimal(0)) + operation.weight_pct
-    return mix
+    """Return the planned share of each operation, in percent, in the order of the scenario."""
+    return {operation.label: operation.weight_pct for operation in scenario.workload.operations}
 
 
 def _figures_by_worker(
@@ -327,20 +340,35 @@ def _total(parent: "ResultRow", workers: Sequence[PhaseFigures]) -> PhaseFigures
     return merge([PhaseFigures(Phase.MEASUREMENT), *workers])
 
 
-def _by_kind(total: PhaseFigures, mix: Mapping[str, Decimal]) -> dict[str, KindSummary]:
-    """Return the figures of every kind that was planned or seen."""
-    summaries = {}
-    for label in [*mix, *(label for label in total.by_kind if label not in mix)]:
-        kind = total.by_kind.get(label)
-        operations = kind.operations if kind else 0
-        summaries[label] = KindSummary(
-            operations=operations,
-            failed=kind.failed if kind else 0,
-            qps=operations / total.seconds if total.seconds > 0 else None,
-            latency=Latency(**latency_ms(kind.histogram if kind else Histogram()).to_json()),
-            response_time=_response_time(kind.response if kind else None),
-        )
-    return summaries
+def _by_label(scenario: Scenario, figures: Mapping[str, KindFigures]) -> dict[str, KindFigures]:
+    """Return the figures of every operation that was planned or seen."""
+    planned = {operation.label: KindFigures() for operation in scenario.workload.operations}
+    return planned | dict(figures)
+
+
+def _by_kind(scenario: Scenario, figures: Mapping[str, KindFigures]) -> dict[str, KindFigures]:
+    """Return the figures of every kind that was planned or seen, of all its operations together."""
+    kinds = {operation.label: operation.kind.value for operation in scenario.workload.operations}
+    by_kind = {kind: KindFigures() for kind in kinds.values()}
+    for label, of_operation in figures.items():
+        kind = kinds.get(label, label)
+        by_kind[kind] = by_kind.get(kind, KindFigures()) + of_operation
+    return by_kind
+
+
+def _summaries(figures: Mapping[str, KindFigures], seconds: float) -> dict[str, KindSummary]:
+    return {label: _summary_of(kind, seconds) for label, kind in figures.items()}
+
+
+def _summary_of(kind: KindFigures, seconds: float) -> KindSummary:
+    return KindSummary(
+        operations=kind.operations,
+        failed=kind.failed,
+        qps=kind.operations / seconds if seconds > 0 else None,
+        latency=Latency(**latency_ms(kind.histogram).to_json()),
+        response_time=_response_time(kind.response),
+        transactions=Transactions(**asdict(kind.transactions)) if kind.transactions is not None else None,
+    )
 
 
 def _response_time(response: Histogram | None) -> Latency | None:

@@ -43,7 +43,7 @@ def make_executor(
                 seed=config.seed,
                 backlog_s=load.max_backlog_seconds,
             ),
-            statements=prepared.statements,
+            operations=prepared.operations,
             stream=prepared.stream,
             connect=prepared.connect,
             sink=recorder,
@@ -52,7 +52,7 @@ def make_executor(
             seed=seed,
         )
     return closed_executor()(
-        statements=prepared.statements,
+        operations=prepared.operations,
         stream=prepared.stream,
         connect=prepared.connect,
         sink=recorder,

@@ -237,10 +237,11 @@ class _Worker:
         prepared = prepare(self._config, conninfo, group_id=options.group_id, group_count=options.group_count)
         errors = ErrorTable()
         recorder = Recorder(
-            kinds=prepared.kinds,
+            labels=prepared.labels,
             errors=errors,
             on_error=self._on_recorder_error,
             open_loop=is_open_loop(self._config.scenario),
+            transactions=prepared.transactions,
         )
         with ExitStack() as stack:
             executor = self._executor = make_executor(

@@ -101,8 +101,10 @@ class TableValues:
         return max_value(self._connection, self._table, column) + 1 if known is None else known
 
 
-def plan_operation(operation: Operation, types: Sequence[PgType], values: TableValues) -> OperationPlan:
-    """Return how an operation's parameters of these types are produced.
+def plan_operation(
+    operation: Operation, types: Sequence[PgType], values: TableValues, *, places: tuple[int, ...] | None = None
+) -> OperationPlan:
+    """Return how an operation's parameters of these types are produced, and where in its row they stand.
 
     Raises:
         TargetMismatch: values cannot be produced from what the table holds.
@@ -118,11 +120,12 @@ def plan_operation(operation: Operation, types: Sequence[PgType], values: TableV
             plans.append(_drawn(_numbers(param, values), kind))
         else:
             plans.append(_single(param, kind, values))
-    return OperationPlan(weight_pct=operation.weight_pct, parameters=tuple(plans))
+    once = places is None or places == tuple(range(len(plans)))
+    return OperationPlan(operation.weight_pct, tuple(plans), None if once else places)
 
 
 def largest_row_bytes(operation: Operation, values: TableValues) -> int:
-    """Return a size in bytes that no row of an operation's parameters exceeds."""
+    """Return a size in bytes that an operation's parameters do not exceed, in whichever of its statements they are."""
     return sum(_largest(param, values) for param in operation.params)
 
 

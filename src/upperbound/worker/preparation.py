@@ -1,19 +1,21 @@
 """From a run's configuration to a load that is ready to begin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from psycopg.pq import ExecStatus
 
 from upperbound.clock import Clock, SystemClock
+from upperbound.domain.outcomes import Outcome
 from upperbound.domain.sharding import Shard
 from upperbound.errors import TargetError
-from upperbound.loadgen.event_loop import Statement
 from upperbound.loadgen.opening import Connection
+from upperbound.loadgen.operations import Operation, Statement
+from upperbound.scenario import model
 from upperbound.scenario.run_config import RunConfig
-from upperbound.scenario.statements import render
+from upperbound.scenario.transactions import transaction_control
 from upperbound.targets.pg_types import pg_type
-from upperbound.targets.postgres import ConnInfo, describe, open_connection
+from upperbound.targets.postgres import ConnInfo, OperationShape, describe_operations, open_connection
 from upperbound.worker.parameter_plans import TableValues, depends_on_time, largest_row_bytes, plan_operation
 from upperbound.workload.streams import ThreadStream, Workload
 
@@ -25,7 +27,7 @@ SOCKET_ROOM_BYTES = 8192
 class PreparedLoad:
     """What the executor needs to send a scenario's operations."""
 
-    statements: tuple[Statement, ...]
+    operations: tuple[Operation, ...]
     connect: Callable[[], Connection]
     """Opens a connection with every statement prepared."""
     stream: Callable[[int], ThreadStream]
@@ -34,6 +36,17 @@ class PreparedLoad:
     """By operation."""
     labels: tuple[str, ...]
     """By operation."""
+    transactions: frozenset[int]
+    """The operations whose attempts are counted: transactions, and those that may be tried again."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A statement as it is prepared on each connection."""
+
+    name: bytes
+    text: bytes
+    param_oids: tuple[int, ...] = ()
 
 
 def prepare(
@@ -47,44 +60,77 @@ def prepare(
         TargetError: the target cannot be reached.
         TargetMismatch: a statement does not fit it.
     """
-    operations = config.scenario.workload.operations
-    texts = [render(operation, config.table) for operation in operations]
+    scenario_operations = config.scenario.workload.operations
     with open_connection(conninfo) as connection:
-        shapes = describe(connection, texts, [operation.label for operation in operations])
+        shapes = describe_operations(connection, scenario_operations, config.table)
         values = TableValues(connection, config, group_id, clock or SystemClock())
         plans = [
-            plan_operation(operation, [pg_type(oid) for oid in shape.param_oids], values)
-            for operation, shape in zip(operations, shapes, strict=True)
+            plan_operation(operation, [pg_type(oid) for oid in shape.param_oids], values, places=_places(shape))
+            for operation, shape in zip(scenario_operations, shapes, strict=True)
         ]
-    statements = tuple(
-        Statement(
-            name=b"ub%d" % index,
-            param_formats=[pg_type(oid).format for oid in shape.param_oids] or None,
-            may_block=largest_row_bytes(operation, values) > SOCKET_ROOM_BYTES,
-            drawn_ahead=not depends_on_time(operation),
-        )
-        for index, (operation, shape) in enumerate(zip(operations, shapes, strict=True))
+        may_block = [largest_row_bytes(operation, values) > SOCKET_ROOM_BYTES for operation in scenario_operations]
+    texts: list[_Text] = []
+    operations = tuple(
+        _operation(number, operation, shape, texts, may_block=blocks)
+        for number, (operation, shape, blocks) in enumerate(zip(scenario_operations, shapes, may_block, strict=True))
     )
     workload = Workload(plans, seed=config.seed)
     threads = max(config.threads)
-    prepared = [
-        (s.name, text.encode(), shape.param_oids) for s, text, shape in zip(statements, texts, shapes, strict=True)
-    ]
-
-    def connect() -> Connection:
-        connection = open_connection(conninfo)
-        for name, text, oids in prepared:
-            result = connection.pgconn.prepare(name, text, list(oids))
-            if result.status != ExecStatus.COMMAND_OK:
-                message = connection.pgconn.get_error_message()
-                connection.close()
-                raise TargetError(f"the target does not prepare {text.decode()!r}: {message}")
-        return connection
-
     return PreparedLoad(
-        statements=statements,
-        connect=connect,
+        operations=operations,
+        connect=lambda: _connect(conninfo, texts),
         stream=lambda thread: workload.stream(Shard(group_id, group_count, thread, threads)),
-        kinds=tuple(operation.kind.value for operation in operations),
-        labels=tuple(operation.label for operation in operations),
+        kinds=tuple(operation.kind.value for operation in scenario_operations),
+        labels=tuple(operation.label for operation in scenario_operations),
+        transactions=frozenset(
+            number
+            for number, operation in enumerate(scenario_operations)
+            if operation.is_transaction or operation.retry
+        ),
     )
+
+
+def _places(shape: OperationShape) -> tuple[int, ...]:
+    """Return which parameter stands where in the row of an operation: those of its statements, one after the other."""
+    return tuple(parameter for statement in shape.statements for parameter in statement.parameters)
+
+
+def _operation(
+    number: int, operation: model.Operation, shape: OperationShape, texts: list[_Text], *, may_block: bool
+) -> Operation:
+    """Return an operation as it is sent, and add to ``texts`` what has to be prepared for it."""
+    statements: list[Statement] = []
+    rollback = None
+
+    def add(text: str, oids: tuple[int, ...] = ()) -> Statement:
+        name = b"ub%d_%d" % (number, len(statements) + (rollback is not None))
+        texts.append(_Text(name, text.encode(), oids))
+        formats = [pg_type(oid).format for oid in oids] or None
+        before = sum(len(statement.param_formats or ()) for statement in statements)
+        return Statement(name, formats, may_block=may_block and formats is not None, first_param=before)
+
+    control = transaction_control(operation)
+    if control is not None:
+        rollback = add(control.rollback)
+        statements.append(add(control.begin))
+    for statement in shape.statements:
+        statements.append(add(statement.text, statement.param_oids))  # noqa: PERF401 - add counts those before
+    if control is not None:
+        statements.append(add(control.commit))
+    return Operation(
+        statements=tuple(statements),
+        rollback=rollback,
+        retry={Outcome[kind.name]: most for kind, most in operation.retry.items()},
+        drawn_ahead=not depends_on_time(operation),
+    )
+
+
+def _connect(conninfo: ConnInfo, texts: Sequence[_Text]) -> Connection:
+    connection = open_connection(conninfo)
+    for text in texts:
+        result = connection.pgconn.prepare(text.name, text.text, list(text.param_oids))
+        if result.status != ExecStatus.COMMAND_OK:
+            message = connection.pgconn.get_error_message()
+            connection.close()
+            raise TargetError(f"the target does not prepare {text.text.decode()!r}: {message}")
+    return connection

@@ -55,6 +55,10 @@ class OperationPlan:
 
     weight_pct: Decimal
     parameters: tuple[ParameterPlan, ...]
+    places: tuple[int, ...] | None = None
+    """By place of the row that is sent, the parameter whose value stands there: an operation of several statements has
+    the parameters of one after those of the other, and the value of a parameter may stand in several places. None for
+    each parameter once, in order."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,11 @@ class Workload:
         columns = [
             self._columns(index, operation.parameters, shard) for index, operation in enumerate(self._operations)
         ]
+        planned = list(zip(columns, self._operations, strict=True))
         return ThreadStream(
             operations=deal(self._deck, shard.slot, shard.slots),
-            rows=tuple(_rows(of_operation) for of_operation in columns),
-            packed=tuple(_packed(of_operation) for of_operation in columns),
+            rows=tuple(_rows(of_operation, operation.places) for of_operation, operation in planned),
+            packed=tuple(_packed(of_operation, operation.places) for of_operation, operation in planned),
         )
 
     def _columns(self, index: int, parameters: tuple[ParameterPlan, ...], shard: Shard) -> "list[_Column]":
@@ -145,13 +150,15 @@ class _Column:
         return following.add(followed.latest, self._source.chunk(self._rng, len(followed.latest)))
 
 
-def _rows(columns: list[_Column]) -> Iterator[Row | None]:
+def _rows(columns: list[_Column], places: tuple[int, ...] | None) -> Iterator[Row | None]:
     if not columns:
         return repeat(None)
-    return zip(*(chain.from_iterable(column.chunks()) for column in columns), strict=False)
+    rows: Iterator[Row] = zip(*(chain.from_iterable(column.chunks()) for column in columns), strict=False)
+    return rows if places is None else (tuple(row[place] for place in places) for row in rows)
 
 
-def _packed(columns: list[_Column]) -> Iterator[tuple[Packed, ...]] | None:
+def _packed(columns: list[_Column], places: tuple[int, ...] | None) -> Iterator[tuple[Packed, ...]] | None:
     if not columns or any(column.at_once != CHUNK for column in columns):
         return None
-    return (tuple(column.packed() for column in columns) for _ in repeat(None))
+    chunks = (tuple(column.packed() for column in columns) for _ in repeat(None))
+    return chunks if places is None else (tuple(chunk[place] for place in places) for chunk in chunks)

@@ -13,8 +13,9 @@ from upperbound.loadgen import compiled_library
 from upperbound.loadgen.compiled_executor import ROWS_AHEAD, CompiledExecutor
 from upperbound.loadgen.compiled_library import compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
+from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.opening import Connection
+from upperbound.loadgen.operations import Operation, Statement
 from upperbound.querylog.records import RECORD
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.worker.executors import closed_executor
@@ -64,7 +65,7 @@ def arrived(url: str, loop: str) -> list[list[tuple[object, ...]]]:
     sink = Sink()
     make = EventLoopExecutor if loop == "python" else partial(CompiledExecutor, compiled=compiled_loop())
     executor = make(
-        statements=[Statement(b"first", [0, 1, 0]), Statement(b"second", [0, 1, 0])],
+        operations=[Operation((Statement(b"first", [0, 1, 0]),)), Operation((Statement(b"second", [0, 1, 0]),))],
         stream=stream,
         connect=connect,
         sink=sink,
@@ -112,7 +113,7 @@ def test_notices_of_the_server_do_not_disturb_the_compiled_loop(fresh_database: 
     sink = Sink()
     executor = CompiledExecutor(
         compiled=compiled_loop(),
-        statements=[Statement(b"told", None)],
+        operations=[Operation((Statement(b"told", None),))],
         stream=lambda _: ThreadStream(cycle([0]), (cycle([None]),)),
         connect=connect,
         sink=sink,
@@ -148,7 +149,7 @@ def test_a_value_of_many_megabytes_is_not_drawn_by_the_hundred(fresh_database: s
     sink = Sink()
     executor = CompiledExecutor(
         compiled=compiled_loop(),
-        statements=[Statement(b"large", [0], may_block=True)],
+        operations=[Operation((Statement(b"large", [0], may_block=True),))],
         stream=lambda _: ThreadStream(cycle([0]), (large(),)),
         connect=connect,
         sink=sink,

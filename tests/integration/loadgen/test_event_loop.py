@@ -3,7 +3,6 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from itertools import repeat
@@ -11,68 +10,22 @@ from itertools import repeat
 import numpy as np
 import psycopg
 import pytest
-from numpy.typing import NDArray
+from tests.integration.loadgen.rigs import Rig, Sink
 
 from upperbound.clock import SystemClock
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.sharding import Shard
-from upperbound.errors import TargetError, TargetUnreachable
+from upperbound.errors import TargetUnreachable
 from upperbound.loadgen import event_loop
 from upperbound.loadgen.compiled_executor import CompiledExecutor
 from upperbound.loadgen.compiled_library import compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
+from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.opening import Connection
-from upperbound.querylog.records import RECORD, RECORD_DTYPE
+from upperbound.loadgen.operations import Operation, Statement
+from upperbound.querylog.records import RECORD
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.workload.streams import OperationPlan, ThreadStream, Workload
-
-
-@dataclass
-class Sink:
-    """Keeps every record."""
-
-    parts: list[bytes] = field(default_factory=list)
-
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
-        self.parts.append(bytes(buffer[:used_bytes]))
-        return bytearray(len(buffer))
-
-    @property
-    def records(self) -> NDArray[np.void]:
-        return np.frombuffer(b"".join(self.parts), RECORD_DTYPE)
-
-
-@dataclass
-class Rig:
-    """An executor with everything around it."""
-
-    executor: EventLoopExecutor
-    sink: Sink
-    errors: ErrorTable
-    thread: threading.Thread | None = None
-    failure: BaseException | None = None
-
-    def start(self, threads: int) -> None:
-        self.executor.open(threads, lambda _: None)
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-        self.executor.begin()
-
-    def _run(self) -> None:
-        try:
-            self.executor.run()
-        except TargetError as error:
-            self.failure = error
-
-    def finish(self) -> NDArray[np.void]:
-        self.executor.stop()
-        assert self.thread is not None
-        self.thread.join(DEADLINE_S)
-        assert not self.thread.is_alive(), "the loop does not drain"
-        self.executor.close()
-        return self.sink.records
-
 
 Make = Callable[..., EventLoopExecutor]
 
@@ -99,7 +52,7 @@ def rig(url: str, loop: Make, *statements: str, think_ns: int = 0, refuse: Calla
 
     sink, errors = Sink(), ErrorTable()
     executor = loop(
-        statements=[Statement(b"ub%d" % index, None) for index in range(len(statements))],
+        operations=[Operation((Statement(b"ub%d" % index, None),)) for index in range(len(statements))],
         stream=lambda thread: workload.stream(Shard(0, 1, thread, 8)),
         connect=connect,
         sink=sink,
@@ -243,7 +196,7 @@ def test_a_query_larger_than_the_socket_takes_arrives_whole(loop: Make, fresh_da
 
     sink = Sink()
     executor = loop(
-        statements=[Statement(b"ub0", [0], may_block=True)],
+        operations=[Operation((Statement(b"ub0", [0], may_block=True),))],
         stream=stream,
         connect=connect,
         sink=sink,

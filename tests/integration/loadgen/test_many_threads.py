@@ -13,8 +13,9 @@ from upperbound.domain.sharding import Shard
 from upperbound.loadgen.compiled_executor import CompiledExecutor
 from upperbound.loadgen.compiled_library import compiled_loop
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor, Statement
+from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.opening import PARALLEL, Connection
+from upperbound.loadgen.operations import Operation, Statement
 from upperbound.querylog.records import RECORD, RECORD_DTYPE
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.testing.waiting import DEADLINE_S, until
@@ -70,7 +71,7 @@ def test_two_hundred_threads_are_opened_a_few_at_a_time_and_each_gets_its_turn(w
     workload = Workload([OperationPlan(Decimal(100), ())], seed=1)
     make = EventLoopExecutor if loop == "python" else partial(CompiledExecutor, compiled=compiled_loop())
     executor = make(
-        statements=[Statement(b"one", None)],
+        operations=[Operation((Statement(b"one", None),))],
         stream=lambda thread: workload.stream(Shard(0, 1, thread, THREADS)),
         connect=gauge.connect,
         sink=counter,

@@ -19,9 +19,9 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.sharding import Shard
 from upperbound.loadgen.backlog import Pace
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import Statement
 from upperbound.loadgen.open_loop import OpenLoopExecutor
 from upperbound.loadgen.opening import Connection
+from upperbound.loadgen.operations import Operation, Statement
 from upperbound.querylog.records import RECORD, RECORD_DTYPE
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.workload.streams import OperationPlan, Workload
@@ -58,7 +58,7 @@ class Rig:
         self.sink = Sink()
         self.executor = OpenLoopExecutor(
             pace=Pace(RateCurve.flat(rate_per_s), Share(0, 1), poisson=False, seed=1, backlog_s=backlog_s),
-            statements=[Statement(b"ub0", None)],
+            operations=[Operation((Statement(b"ub0", None),))],
             stream=lambda thread: workload.stream(Shard(0, 1, thread, 8)),
             connect=connect,
             sink=self.sink,

@@ -110,7 +110,7 @@ def test_what_the_workers_did_adds_up_to_what_the_run_did(whole: Outcome) -> Non
     for name in ("operations", "failed", "warmup_operations"):
         assert sum(getattr(child, name) for child in whole.children) == getattr(whole.parent, name), name
     merged = merge([PhaseFigures.from_json(child.figures or {}) for child in whole.children])
-    assert merged.by_kind == whole.figures.by_kind
+    assert merged.by_operation == whole.figures.by_operation
     assert merged.to_json() == whole.parent.figures
     rows = Counter(whole.log["worker_id"].to_pylist())
     assert {child.worker_id: (child.query_log or {})["rows"] for child in whole.children} == rows
@@ -120,7 +120,7 @@ def test_merged_percentiles_are_those_of_the_pooled_log(whole: Outcome) -> None:
     log = whole.log
     ok = pc.and_(pc.invert(log["warmup"]), pc.equal(pc.cast(log["outcome"], pa.string()), "ok"))
     kinds = pc.cast(log["kind"], pa.string())
-    for kind, figures in whole.figures.by_kind.items():
+    for kind, figures in whole.figures.by_operation.items():
         pooled = np.sort(log.filter(pc.and_(ok, pc.equal(kinds, kind)))["service_us"].to_numpy())
         assert len(pooled) == figures.histogram.total
         for percentile in (50, 90, 95, 99, 99.9, 100):
@@ -129,7 +129,7 @@ def test_merged_percentiles_are_those_of_the_pooled_log(whole: Outcome) -> None:
 
 
 def test_the_mix_is_the_planned_one(whole: Outcome) -> None:
-    attempts = {kind: figures.attempts for kind, figures in whole.figures.by_kind.items()}
+    attempts = {kind: figures.attempts for kind, figures in whole.figures.by_operation.items()}
     total = sum(attempts.values())
     for operation in OPERATIONS:
         share = 100 * attempts[operation["kind"]] / total

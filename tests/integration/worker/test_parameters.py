@@ -92,7 +92,7 @@ Ask = Callable[..., Arrived]
 
 def execute(connection: Connection, prepared: PreparedLoad, row: Row | None, operation: int = 0) -> pq.abc.PGresult:
     """Execute an operation with a row of its parameters, as the load does."""
-    statement = prepared.statements[operation]
+    statement = prepared.operations[operation].statements[0]
     result = connection.pgconn.exec_prepared(statement.name, cast("Any", row or ()), statement.param_formats)
     assert result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK), result.error_message
     return result
@@ -301,7 +301,7 @@ def test_now_is_the_time_of_each_execution(target: ConnInfo) -> None:
         {"offset_from": {"parameter": 1, "by": [-1, 1]}},
     )
     prepared = prepare(config(target, operation), target, group_id=0, group_count=2, clock=clock)
-    assert not prepared.statements[0].drawn_ahead
+    assert not prepared.operations[0].drawn_ahead
     connection, rows = prepared.connect(), prepared.stream(0).rows[0]
     for _ in range(20):
         clock.advance(7.25)
@@ -427,12 +427,17 @@ def test_large_rows_are_known_to_be_large(target: ConnInfo) -> None:
         selecting(["text"], {"weighted": [{"value": "x" * 9000, "weight": 1}]}),
     )
     prepared = prepare(made, target, group_id=0, group_count=2)
-    assert [statement.may_block for statement in prepared.statements] == [False, True, True, True]
-    assert all(statement.drawn_ahead for statement in prepared.statements)
+    assert [operation.statements[0].may_block for operation in prepared.operations] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert all(operation.drawn_ahead for operation in prepared.operations)
 
 
 def test_large_values_of_a_pool_are_known_to_be_large(target: ConnInfo, connection: Connection) -> None:
     made = config(target, selecting(["text"], {"pool": "word"}))
-    assert not prepare(made, target, group_id=0, group_count=2).statements[0].may_block
+    assert not prepare(made, target, group_id=0, group_count=2).operations[0].statements[0].may_block
     connection.execute("UPDATE things SET word = repeat('x', 9000) WHERE id = 2")
-    assert prepare(made, target, group_id=0, group_count=2).statements[0].may_block
+    assert prepare(made, target, group_id=0, group_count=2).operations[0].statements[0].may_block

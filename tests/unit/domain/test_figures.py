@@ -15,6 +15,7 @@ from upperbound.domain.figures import (
     GeneratorFigures,
     KindFigures,
     PhaseFigures,
+    TransactionFigures,
     client_bound,
     interval,
     merge,
@@ -32,12 +33,13 @@ HISTOGRAMS = st.lists(st.integers(0, 10**7), max_size=8).map(Histogram.from_valu
 @st.composite
 def figures(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> PhaseFigures:
     """Draw what one worker may have counted in the measurement, in a closed or in an open loop."""
-    by_kind = {}
+    by_operation = {}
     open_loop = draw(st.shared(st.booleans(), key="open loop"))
     for label in draw(st.lists(st.sampled_from(kinds), unique=True)):
         histogram = draw(HISTOGRAMS)
         response = draw(HISTOGRAMS) if open_loop else None
-        by_kind[label] = KindFigures(histogram.total, draw(COUNTS), histogram, response)
+        transactions = TransactionFigures(*(draw(COUNTS) for _ in range(3))) if label == "UPDATE" else None
+        by_operation[label] = KindFigures(histogram.total, draw(COUNTS), histogram, response, transactions)
     errors = {
         label: ErrorFigure(draw(st.integers(1, 10**6)), draw(st.text(max_size=20)))
         for label in draw(st.lists(st.sampled_from(LABELS), unique=True))
@@ -45,7 +47,7 @@ def figures(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> PhaseFigures:
     return PhaseFigures(
         phase=Phase.MEASUREMENT,
         seconds=draw(st.integers(0, 3_600)),
-        by_kind=by_kind,
+        by_operation=by_operation,
         errors=errors,
         generator=GeneratorFigures(
             draw(COUNTS), draw(COUNTS), draw(HISTOGRAMS), draw(st.none() | st.floats(0, 100, allow_nan=False))
@@ -74,7 +76,7 @@ class TestTotals:
         one = counted(90, failed=10, seconds=5.0)
         assert (one.operations, one.failed, one.attempts) == (90, 10, 100)
         assert (one.qps, one.attempted_qps, one.error_pct) == (18.0, 20.0, 10.0)
-        assert one.by_kind["POINT_LOOKUP"].error_pct == 10.0
+        assert one.by_operation["POINT_LOOKUP"].error_pct == 10.0
 
     def test_nothing_counted_gives_no_rate_and_no_share_rather_than_zero(self) -> None:
         nothing = PhaseFigures(Phase.MEASUREMENT)
@@ -85,7 +87,7 @@ class TestTotals:
     @given(figures())
     def test_the_histogram_of_all_kinds_holds_each_of_them(self, one: PhaseFigures) -> None:
         assert one.histogram.total == one.operations
-        assert one.histogram.counts.sum() == sum(kind.histogram.total for kind in one.by_kind.values())
+        assert one.histogram.counts.sum() == sum(kind.histogram.total for kind in one.by_operation.values())
 
 
 class TestJson:
@@ -119,7 +121,11 @@ class TestMerge:
     def test_the_order_of_merging_does_not_change_the_counts(
         self, a: PhaseFigures, b: PhaseFigures, c: PhaseFigures
     ) -> None:
-        assert merge([merge([a, b]), c]).by_kind == merge([a, merge([b, c])]).by_kind == merge([c, a, b]).by_kind
+        assert (
+            merge([merge([a, b]), c]).by_operation
+            == merge([a, merge([b, c])]).by_operation
+            == merge([c, a, b]).by_operation
+        )
 
     @given(st.lists(figures(), min_size=1, max_size=3))
     def test_the_inputs_are_left_alone(self, workers: list[PhaseFigures]) -> None:
@@ -163,8 +169,9 @@ class TestInterval:
         )
         found = interval(after, before)
         nothing = KindFigures(response=None if between.arrivals is None else Histogram())
-        for label, kind in found.by_kind.items():
-            assert kind == between.by_kind.get(label, nothing)
+        for label, kind in found.by_operation.items():
+            idle = replace(nothing, transactions=TransactionFigures()) if label == "UPDATE" else nothing
+            assert kind == between.by_operation.get(label, idle)
         assert found.arrivals == between.arrivals
         assert {label: error.count for label, error in found.errors.items()} == {
             label: error.count for label, error in between.errors.items()

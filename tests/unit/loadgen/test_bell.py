@@ -3,7 +3,7 @@
 import os
 import threading
 
-from upperbound.loadgen.event_loop import Bell
+from upperbound.loadgen.bell import Bell
 
 
 def test_a_stop_that_comes_after_the_end_touches_no_descriptor() -> None:

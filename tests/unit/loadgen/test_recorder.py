@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from upperbound.domain.figures import PhaseFigures
+from upperbound.domain.figures import PhaseFigures, TransactionFigures
 from upperbound.domain.histogram import Histogram
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
@@ -24,7 +24,7 @@ from upperbound.querylog.records import RECORD, RECORD_DTYPE
 from upperbound.querylog.spool import ERRORS, Manifest, SpoolWriter
 from upperbound.testing.waiting import DEADLINE_S, until
 
-KINDS = ["POINT_LOOKUP", "INSERT", "INSERT"]
+LABELS = ["POINT_LOOKUP", "add", "ship"]
 WARMUP_END_NS = 5_000_000
 WINDOW = Window(seconds=2.0, busy_ns=3, wall_ns=4, host_cpu_pct=50.0)
 BUFFER = 100 * RECORD.size
@@ -52,7 +52,7 @@ def make_records(n: int, seed: int = 1) -> NDArray[np.void]:
     made["start_ns"] = made["intended_ns"] = np.sort(rng.integers(0, 2 * WARMUP_END_NS, n))
     made["end_ns"] = made["start_ns"] + (10 ** rng.uniform(3, 9.2, n)).astype(np.int64)
     made["lag_ns"] = rng.integers(0, 2_000_000, n)
-    made["operation"] = rng.integers(0, len(KINDS), n)
+    made["operation"] = rng.integers(0, len(LABELS), n)
     made["rows"] = rng.integers(0, 50, n)
     failed = rng.random(n) < 0.125
     made["error"][failed] = rng.integers(1, 5, int(failed.sum()))
@@ -79,20 +79,20 @@ def recount(records: NDArray[np.void]) -> tuple[Counter[str], Counter[str], dict
     """Count one by one: successes and failures by kind, and successful latencies in µs, rounded half up."""
     succeeded: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    latencies: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    latencies: dict[str, list[int]] = {kind: [] for kind in LABELS}
     for record in records:
         _, start, end, _, _, operation, _, _, outcome, _ = plain(record)
         if outcome == Outcome.OK:
-            succeeded[KINDS[operation]] += 1
-            latencies[KINDS[operation]].append((end - start + 500) // 1000)
+            succeeded[LABELS[operation]] += 1
+            latencies[LABELS[operation]].append((end - start + 500) // 1000)
         else:
-            failed[KINDS[operation]] += 1
+            failed[LABELS[operation]] += 1
     return succeeded, failed, latencies
 
 
 def record_all(records: NDArray[np.void], sizes: Sequence[int] = (100, 1, 37), *, open_loop: bool = False) -> Recorder:
     problems: list[QueryLogError] = []
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append, open_loop=open_loop)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=problems.append, open_loop=open_loop)
     recorder.start(WARMUP_END_NS, None)
     feed(recorder, records, sizes)
     recorder.finish()
@@ -108,11 +108,11 @@ def test_the_figures_of_a_phase_are_those_of_a_plain_recount(phase: Phase, sizes
     measured = records["start_ns"] >= WARMUP_END_NS
     own = records[measured if phase is Phase.MEASUREMENT else ~measured]
     succeeded, failed, latencies = recount(own)
-    assert {kind: (f.operations, f.failed) for kind, f in figures.by_kind.items()} == {
-        kind: (succeeded[kind], failed[kind]) for kind in dict.fromkeys(KINDS)
+    assert {kind: (f.operations, f.failed) for kind, f in figures.by_operation.items()} == {
+        kind: (succeeded[kind], failed[kind]) for kind in LABELS
     }
     for kind, values in latencies.items():
-        assert figures.by_kind[kind].histogram == Histogram.from_values(values), kind
+        assert figures.by_operation[kind].histogram == Histogram.from_values(values), kind
     assert figures.generator.lag == Histogram.from_values([(plain(r)[3] + 500) // 1000 for r in own])
     assert figures.warmup_operations == int((~measured).sum())
     assert figures.logged_rows == len(records)
@@ -145,9 +145,11 @@ def test_an_open_loop_has_response_times_beside_service_times_and_a_closed_one_h
     figures = record_all(records, open_loop=True).figures(Phase.WARMUP, WINDOW)
     ok = records[records["outcome"] == Outcome.OK]
     assert figures.histogram == Histogram.from_values((ok["end_ns"] - ok["start_ns"] + 500) // 1000)
-    responses = [kind.response for kind in figures.by_kind.values() if kind.response is not None]
+    responses = [kind.response for kind in figures.by_operation.values() if kind.response is not None]
     assert sum(responses, start=Histogram()) == Histogram.from_values((ok["end_ns"] - ok["intended_ns"] + 500) // 1000)
-    assert all(kind.response is None for kind in record_all(records).figures(Phase.WARMUP, WINDOW).by_kind.values())
+    assert all(
+        kind.response is None for kind in record_all(records).figures(Phase.WARMUP, WINDOW).by_operation.values()
+    )
 
 
 def test_only_failures_leave_the_histograms_empty() -> None:
@@ -186,7 +188,7 @@ def test_figures_survive_the_way_through_the_store() -> None:
 
 
 def test_buffers_come_back_from_the_recorder_and_are_used_again() -> None:
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=lambda _: None)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=lambda _: None)
     recorder.start(0, None)
     records = make_records(100).tobytes()
     buffer = bytearray(BUFFER)
@@ -202,7 +204,7 @@ def test_buffers_come_back_from_the_recorder_and_are_used_again() -> None:
 
 
 def test_a_recorder_that_was_never_started_can_be_finished() -> None:
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=lambda _: None)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=lambda _: None)
     recorder.finish()
     assert recorder.totals() == (0, 0)
 
@@ -211,12 +213,12 @@ def test_a_recorder_that_was_never_started_can_be_finished() -> None:
 
 
 def manifest() -> Manifest:
-    return Manifest("run", "run-worker-0", "worker-0", KINDS, ["a", "b", "c"], 1_700_000_000_000_000, 0, WARMUP_END_NS)
+    return Manifest("run", "run-worker-0", "worker-0", LABELS, ["a", "b", "c"], 1_700_000_000_000_000, 0, WARMUP_END_NS)
 
 
 def test_the_log_holds_what_the_figures_count(tmp_path: Path) -> None:
     records, table, problems = make_records(2000), error_table(), list[QueryLogError]()
-    recorder = Recorder(kinds=KINDS, errors=table, on_error=problems.append)
+    recorder = Recorder(labels=LABELS, errors=table, on_error=problems.append)
     recorder.start(WARMUP_END_NS, SpoolWriter(spool_folder(tmp_path, "worker-0"), manifest()))
     feed(recorder, records[:1000], (100, 3))
     late = table.number(Outcome.STATEMENT_TIMEOUT, "57014", "canceling statement")
@@ -250,7 +252,7 @@ def test_a_failing_spool_is_reported_once_and_counts_nothing_that_it_does_not_ho
     tmp_path: Path, failure: Exception
 ) -> None:
     problems: list[QueryLogError] = []
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=problems.append)
     spool = BrokenSpool(spool_folder(tmp_path, "worker-0"), failure)
     recorder.start(WARMUP_END_NS, spool)
     feed(recorder, make_records(1000), (100,))
@@ -277,7 +279,7 @@ def test_falling_behind_is_reported_once_while_the_disk_still_hangs_and_swapping
 ) -> None:
     monkeypatch.setattr(recorder_module, "MAX_BUFFERS", 5)
     problems: list[QueryLogError] = []
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=problems.append)
     spool = HangingSpool(spool_folder(tmp_path, "worker-0"))
     recorder.start(WARMUP_END_NS, spool)
     feed(recorder, make_records(400), (100,))
@@ -296,9 +298,29 @@ def test_a_disk_that_is_full_when_the_spool_is_closed_raises_nothing_but_what_wa
     folder.mkdir(parents=True)
     (folder / ERRORS).symlink_to("/dev/full")
     problems: list[QueryLogError] = []
-    recorder = Recorder(kinds=KINDS, errors=error_table(), on_error=problems.append)
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=problems.append)
     recorder.start(WARMUP_END_NS, SpoolWriter(folder, manifest()))
     feed(recorder, make_records(100), (100,))
     recorder.finish()
     assert len(problems) == 1
     assert os.strerror(28) in str(problems[0])
+
+
+def test_attempts_commits_and_rollbacks_are_counted_for_transactions_only() -> None:
+    records = np.zeros(6, RECORD_DTYPE)
+    records["intended_ns"] = records["start_ns"] = WARMUP_END_NS
+    records["end_ns"] = WARMUP_END_NS + 1_000_000
+    records["operation"] = [1, 1, 1, 1, 1, 2]
+    records["retries"] = [0, 3, 0, 2, 0, 0]
+    records["outcome"] = [0, 0, 0, Outcome.DEADLOCK, Outcome.CONNECTION_LOST, 0]
+    records["error"] = [0, 0, 0, 1, 4, 0]
+    recorder = Recorder(labels=LABELS, errors=error_table(), on_error=print, transactions={0, 1})
+    recorder.start(WARMUP_END_NS, None)
+    feed(recorder, records, (2,))
+    recorder.finish()
+    by_operation = recorder.figures(Phase.MEASUREMENT, WINDOW).by_operation
+    assert by_operation["POINT_LOOKUP"].transactions == TransactionFigures()
+    # Three committed, one of them at its fourth attempt; one was rolled back three times; of the last nobody knows.
+    assert by_operation["add"].transactions == TransactionFigures(attempts=10, commits=3, rollbacks=6)
+    assert (by_operation["add"].operations, by_operation["add"].failed) == (3, 2)
+    assert by_operation["ship"].transactions is None

@@ -63,11 +63,11 @@ class World:
             latencies = Histogram()
             latencies.add_counts(Histogram.from_values([int(1e6 * total / per_s)]).counts * done)
             kind = KindFigures(done, 0, latencies)
-            before = self.figures.get(worker, PhaseFigures(Phase.MEASUREMENT, by_kind={"serve": KindFigures()}))
+            before = self.figures.get(worker, PhaseFigures(Phase.MEASUREMENT, by_operation={"serve": KindFigures()}))
             after = PhaseFigures(
                 Phase.MEASUREMENT,
                 seconds=before.seconds + 1.0,
-                by_kind={"serve": before.by_kind["serve"] + kind},
+                by_operation={"serve": before.by_operation["serve"] + kind},
                 generator=GeneratorFigures(before.generator.busy_ns + 10**8, before.generator.wall_ns + 10**9),
             )
             if elapsed_s > WARMUP_S and worker not in self.silent:

@@ -41,6 +41,7 @@ def records(n: int) -> NDArray[np.void]:
     failed = np.arange(n) % 10 == 9
     made["error"][failed] = 1
     made["outcome"][failed] = Outcome.DEADLOCK
+    made["retries"][failed] = 2
     return made
 
 
@@ -64,13 +65,14 @@ def test_a_sealed_log_holds_every_record_with_all_its_columns(tmp_path: Path) ->
     parts = seal_worker(tmp_path, "worker-0")
     assert parts.rows == 3000
     assert pq.read_schema(parts.files[0]).names == SCHEMA.names
-    assert pq.read_schema(parts.files[0]).metadata[b"upperbound.query_log.schema_version"] == b"1"
+    assert pq.read_schema(parts.files[0]).metadata[b"upperbound.query_log.schema_version"] == b"2"
     log = pq.read_table(parts.files[0]).to_pylist()
     first, failed = log[0], log[9]
     assert first["execution_id"] == "run:worker-0:0"
     assert (first["kind"], first["operation"], first["thread"], first["rows"]) == ("POINT_LOOKUP", "by key", 0, 7)
     assert (first["phase"], first["warmup"], first["outcome"], first["error"]) == ("WARMUP", True, "ok", None)
     assert (first["service_us"], first["response_us"]) == (3, 3)
+    assert (first["attempts"], failed["attempts"]) == (1, 3)
     assert (failed["outcome"], failed["error_code"], failed["error"]) == ("deadlock", "40P01", "deadlock detected")
 
 

@@ -93,7 +93,7 @@ def kind(latencies_us: Sequence[int], failed: int = 0) -> KindFigures:
 
 
 def figures(
-    by_kind: Mapping[str, KindFigures] | None = None,
+    by_operation: Mapping[str, KindFigures] | None = None,
     *,
     seconds: float = 20.0,
     phase: Phase = Phase.MEASUREMENT,
@@ -106,7 +106,7 @@ def figures(
     return PhaseFigures(
         phase=phase,
         seconds=seconds,
-        by_kind=dict(by_kind or {}),
+        by_operation=dict(by_operation or {}),
         errors=dict(errors or {}),
         generator=GeneratorFigures(int(busy_pct * 1e7), int(1e9), Histogram.from_values(lag_us), 50.0),
         warmup_operations=warmup_operations,
@@ -118,12 +118,12 @@ RATE = ("load.mode=QPS", "load.target_qps=100", "load.threads=16")
 
 
 def offering(
-    by_kind: Mapping[str, tuple[Sequence[int], Sequence[int]]], arrivals: ArrivalFigures, **changes: Any
+    by_operation: Mapping[str, tuple[Sequence[int], Sequence[int]]], arrivals: ArrivalFigures, **changes: Any
 ) -> PhaseFigures:
     """Return what one worker of an open loop has counted; of each kind there are service and response times."""
     kinds = {
         label: KindFigures(len(service), 0, Histogram.from_values(service), Histogram.from_values(response))
-        for label, (service, response) in by_kind.items()
+        for label, (service, response) in by_operation.items()
     }
     return replace(figures(kinds, **changes), arrivals=arrivals)
 

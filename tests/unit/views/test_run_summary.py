@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.unit.views.rows import (
     snapshot,
 )
 
-from upperbound.domain.figures import ErrorFigure, PhaseFigures
+from upperbound.domain.figures import ErrorFigure, PhaseFigures, TransactionFigures
 from upperbound.domain.histogram import Histogram, latency_ms
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
@@ -28,18 +29,31 @@ from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.errors import RunNotFound
 from upperbound.scenario.loader import parse_scenario
+from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import open_store
 from upperbound.store.results import ChildResult, ParentResult
 from upperbound.store.runs import NewRun
-from upperbound.views.run_summary import RunSummary, build_summary, load_summary, mix_of
+from upperbound.views.run_summary import RunSummary, Transactions, build_summary, load_summary, mix_of
 
 LATENCY = {"p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "mean_ms", "stddev_ms"}
 FIELDS = {
     *("run_id", "name", "status", "phase", "completion_reason", "cancellation_reason", "failure_reason"),
     *("started_at", "ended_at", "duration_seconds", "warmup_seconds", "load_mode", "scaling_mode", "worker_count"),
     *("threads", "target_qps", "total_operations", "failed_operations", "warmup_operations", "qps", "attempted_qps"),
-    *("error_pct", "latency", "response_time", "arrivals", "by_kind", "workers", "errors", "generator", "slo", "cost"),
-    *("enrichment", "find_max", "guardrails", "changes", "query_log", "environment", "template"),
+    *("error_pct", "latency", "response_time", "arrivals", "by_kind", "by_operation", "workers"),
+    *(
+        "errors",
+        "generator",
+        "slo",
+        "cost",
+        "enrichment",
+        "find_max",
+        "guardrails",
+        "changes",
+        "query_log",
+        "environment",
+        "template",
+    ),
 }
 COST = {
     *("credits_used", "credits_per_hour", "estimated_cost_usd", "cost_per_hour", "cost_per_1k_ops"),
@@ -69,7 +83,10 @@ def test_json_has_exactly_the_documented_fields() -> None:
     summary = json.loads(summary_of(two_workers()).model_dump_json())
     assert set(summary) == FIELDS
     assert set(summary["latency"]) == LATENCY | {"method"}
-    assert set(summary["by_kind"]["UPDATE"]) == {"operations", "failed", "qps", "latency", "response_time"}
+    assert set(summary["by_kind"]["UPDATE"]) == {
+        *("operations", "failed", "qps", "latency", "response_time", "transactions"),
+    }
+    assert summary["by_operation"] == summary["by_kind"], "no operation of this scenario has a name"
     assert set(summary["by_kind"]["UPDATE"]["latency"]) == LATENCY
     assert set(summary["workers"][0]) == {"worker_id", "group_id", "status", "operations", "failed", "qps", "p95_ms"}
     assert set(summary["generator"]) == {"busy_pct", "lag_p99_ms", "client_bound"}
@@ -212,9 +229,9 @@ def test_response_time_stands_beside_service_time() -> None:
 
 def test_a_summary_from_before_there_were_rates_is_still_read() -> None:
     written = json.loads(summary_of(two_workers()).model_dump_json())
-    del written["arrivals"]
+    del written["arrivals"], written["by_operation"]
     for kind_summary in written["by_kind"].values():
-        del kind_summary["response_time"]
+        del kind_summary["response_time"], kind_summary["transactions"]
     assert RunSummary.model_validate(written) == summary_of(two_workers())
 
 
@@ -353,11 +370,44 @@ def test_each_objective_is_checked_in_its_scope() -> None:
     ]
 
 
-def test_an_operation_with_a_name_is_checked_with_the_figures_of_its_kind() -> None:
-    overrides = ["workload.operations.1.name=ship", "workload.operations.1.slo={max_ms: 20}"]
-    row = run_row(scenario_config=config(*overrides).model_dump(mode="json"))
-    parent, children = completed(two_workers())
-    assert build_summary(row, parent, children).slo.passed is True
+def two_updates() -> RunConfig:
+    """Return a run with two operations of one kind, told apart by name."""
+    text = """
+name: Two updates
+target: {kind: embedded}
+load: {threads: 1, duration_seconds: 10}
+workload:
+  operations:
+    - {kind: UPDATE, name: pay, weight_pct: 33.33, sql: "UPDATE {table} SET status = 1", slo: {max_ms: 20}}
+    - {kind: UPDATE, name: ship, weight_pct: 66.67, sql: "UPDATE {table} SET status = 2", slo: {max_ms: 20}}
+"""
+    plain = config().model_dump(mode="json")
+    return RunConfig.model_validate(plain | {"scenario": parse_scenario(text).scenario.model_dump(mode="json")})
+
+
+def test_operations_of_one_kind_are_told_apart_by_name_and_their_kind_is_all_of_them() -> None:
+    row = run_row(scenario_config=two_updates().model_dump(mode="json"))
+    one = figures({"pay": kind([1_000] * 10), "ship": kind([30_000] * 20, failed=1)})
+    summary = build_summary(row, *completed([one, one]))
+    assert {label: (of.operations, of.failed) for label, of in summary.by_operation.items()} == {
+        "pay": (20, 0),
+        "ship": (40, 2),
+    }
+    assert summary.by_kind.keys() == {"UPDATE"}
+    assert (summary.by_kind["UPDATE"].operations, summary.by_kind["UPDATE"].failed) == (60, 2)
+    assert summary.by_kind["UPDATE"].latency.max_ms == summary.by_operation["ship"].latency.max_ms
+    assert {check.scope: check.passed for check in summary.slo.checks} == {"pay": True, "ship": False}
+
+
+def test_transactions_are_counted_by_operation_and_kind_where_there_are_any() -> None:
+    row = run_row(scenario_config=two_updates().model_dump(mode="json"))
+    pay = replace(kind([1_000] * 10, failed=3), transactions=TransactionFigures(attempts=20, commits=10, rollbacks=9))
+    one = figures({"pay": pay, "ship": kind([1_000] * 20)})
+    summary = build_summary(row, *completed([one, one]))
+    expected = Transactions(attempts=40, commits=20, rollbacks=18)
+    assert summary.by_operation["pay"].transactions == expected
+    assert summary.by_operation["ship"].transactions is None
+    assert summary.by_kind["UPDATE"].transactions == expected
 
 
 @pytest.mark.parametrize("status", [RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.RUNNING])
@@ -372,18 +422,9 @@ def test_objectives_of_a_run_that_has_not_completed_are_not_judged(status: RunSt
 # The rest
 
 
-def test_shares_of_operations_of_one_kind_add_up() -> None:
-    text = """
-name: Two updates
-target: {kind: embedded}
-load: {threads: 1, duration_seconds: 1}
-workload:
-  operations:
-    - {kind: UPDATE, name: a, weight_pct: 33.33, sql: "UPDATE {table} SET status = 1"}
-    - {kind: UPDATE, name: b, weight_pct: 66.67, sql: "UPDATE {table} SET status = 2"}
-"""
-    mix = mix_of(parse_scenario(text).scenario)
-    assert {label: str(share) for label, share in mix.items()} == {"UPDATE": "100.00"}
+def test_the_planned_mix_is_by_operation() -> None:
+    mix = mix_of(two_updates().scenario)
+    assert {label: str(share) for label, share in mix.items()} == {"pay": "33.33", "ship": "66.67"}
 
 
 def test_a_summary_is_read_from_the_store(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class FakeLoad:
 
     def figures(self, phase: Phase) -> PhaseFigures:
         kind = KindFigures(self.succeeded, self.failed, Histogram.from_values([1000] * self.succeeded))
-        return PhaseFigures(phase, seconds=2.0, by_kind={"INSERT": kind})
+        return PhaseFigures(phase, seconds=2.0, by_operation={"INSERT": kind})
 
     def totals(self) -> tuple[int, int]:
         return self.succeeded, self.failed
