@@ -14,6 +14,7 @@ from upperbound.cli.doctor import doctor
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.failures import show
 from upperbound.cli.run import run
+from upperbound.cli.serve import serve
 from upperbound.cli.settings import debug_wanted, load_settings
 from upperbound.cli.worker import worker
 from upperbound.errors import ConfigurationError, UpperboundError
@@ -58,6 +59,7 @@ def _root(
 
 app.command()(demo)
 app.command()(run)
+app.command()(serve)
 app.add_typer(runs.app, name="runs")
 app.add_typer(template.app, name="template")
 app.add_typer(catalog.app, name="catalog")

@@ -4,11 +4,11 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.json_file import JsonFile
@@ -16,12 +16,13 @@ from upperbound.cli.output import print_result
 from upperbound.cli.progress import Progress, make_progress
 from upperbound.cli.settings import Settings
 from upperbound.cli.stop_signals import StopSignals
-from upperbound.cli.target import open_target
 from upperbound.clock import Clock, SystemClock
-from upperbound.domain.log_lines import LogSource
 from upperbound.domain.run_state import TERMINAL
-from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, StoreUnreachable, UpperboundError
+from upperbound.errors import ConfigurationError, StoreUnreachable, UpperboundError
 from upperbound.launchers.local import LocalLauncher
+from upperbound.orchestrator.driving import RunControl, bring_to_end
+from upperbound.orchestrator.open_target import open_target
+from upperbound.orchestrator.run_log import run_log
 from upperbound.orchestrator.service import Orchestrator, RunRequest
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.report.plan import plan_lines
@@ -29,7 +30,6 @@ from upperbound.report.terminal import result
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store, open_store
-from upperbound.store.log_handler import stored_logs
 from upperbound.store.runs import RunRow
 from upperbound.store.templates import TemplateRef
 from upperbound.views.live import LiveTracker
@@ -41,43 +41,6 @@ STOPPING: Final = "Stopping: queries in flight may end. Press Ctrl-C again to en
 FORCING: Final = "Ending the run at once."
 _RETRY_S: Final = 0.5
 _FORCE_S: Final = 0.05
-
-
-class RunControl(Protocol):
-    """What is asked of the orchestrator, which is :class:`upperbound.orchestrator.service.Orchestrator`."""
-
-    @property
-    def warnings(self) -> dict[str, tuple[str, ...]]:
-        """By run id: what the checks found that does not prevent the run."""
-        ...
-
-    def create_run(self, request: RunRequest) -> str:
-        """Check and prepare a run."""
-        ...
-
-    def start_run(self, run_id: str) -> None:
-        """Launch its workers."""
-        ...
-
-    def adopt_run(self, run_id: str) -> None:
-        """Take it over from a controller that is gone."""
-        ...
-
-    def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
-        """Bring it to its end."""
-        ...
-
-    def hurry(self, run_id: str) -> None:
-        """Let the next tick come at once; from any thread."""
-        ...
-
-    def force_stop(self, run_id: str) -> None:
-        """End it without its drain; from any thread, and without effect before it is started."""
-        ...
-
-    def run_folder(self, run_id: str) -> Path:
-        """Return where its files are."""
-        ...
 
 
 MakeControl = Callable[[Store, Path, Clock], RunControl]
@@ -127,13 +90,13 @@ def carry_out(
         control = make_control(store, settings.home, clock)
         progress.say("Checking the scenario against its target …")
         run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password, order.template))
-        stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
-        stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
+        folder = control.run_folder(run_id)
+        stack.enter_context(run_log(store, clock, run_id, folder, debug=settings.debug))
         log.info("run %s created: %s", run_id, order.loaded.scenario.name)
         _say_plan(progress, store, run_id)
         progress.say(f"Run {run_id}: starting the workers …")
         _bring_to_end(_Run(store, control, run_id, progress, signals), control.start_run)
-        summary = _summarise(store, run_id)
+        summary = keep_summary(store, run_id)
         _hand_out(summary, store, file, kept=target.kept)
     return exit_code(summary)
 
@@ -165,10 +128,10 @@ def carry_on(
         progress = make_progress(quiet=quiet, clock=clock)
         progress.say(f"Run {run_id}: waiting until its controller's lease has run out …")
         control.adopt_run(run_id)
-        stack.enter_context(_log_file(control.run_folder(run_id), debug=settings.debug))
-        stack.enter_context(stored_logs(store.logs, clock, run_id=run_id, source=LogSource.ORCHESTRATOR))
+        folder = control.run_folder(run_id)
+        stack.enter_context(run_log(store, clock, run_id, folder, debug=settings.debug))
         _bring_to_end(_Run(store, control, run_id, progress, signals))
-        summary = _summarise(store, run_id)
+        summary = keep_summary(store, run_id)
         _hand_out(summary, store, file)
     return exit_code(summary)
 
@@ -196,17 +159,8 @@ def _bring_to_end(run: _Run, start: Callable[[str], None] | None = None) -> None
     run.signals.hand_over(stopping.ask, stopping.force)
     try:
         with run.progress.running():
-            if start is not None:
-                start(run.run_id)
-            run.control.drive(run.run_id, _Watch(run))
-    except (RunFailed, IllegalTransition):
-        # The run's row says how it ended: cancelled before its start, or without a worker that could be launched.
-        if run.store.runs.get(run.run_id).status not in TERMINAL:
-            raise
-    except BaseException:
-        with contextlib.suppress(UpperboundError):
-            request_stop(run.store, run.run_id, "a command that failed")
-        raise
+            watch = _Watch(run)
+            bring_to_end(run.store, run.control, run.run_id, begin=start, on_tick=watch, who="a command that failed")
     finally:
         stopping.ended.set()
 
@@ -273,7 +227,7 @@ def _say_plan(progress: Progress, store: Store, run_id: str) -> None:
         progress.say(line)
 
 
-def _summarise(store: Store, run_id: str) -> RunSummary:
+def keep_summary(store: Store, run_id: str) -> RunSummary:
     """Return the run's summary, and keep it with the run."""
     summary = load_summary(store, run_id)
     with contextlib.suppress(StoreUnreachable):
@@ -296,27 +250,3 @@ def _hand_out(summary: RunSummary, store: Store, file: JsonFile | None, *, kept:
             sys.stdout.write(f"\n{kept}\n")
     if failure is not None:
         raise failure
-
-
-@contextlib.contextmanager
-def _log_file(folder: Path, *, debug: bool) -> Iterator[None]:
-    """Keep what the orchestrator logs with the run's files, and off the display; with ``debug`` on stderr as well."""
-    handlers: list[logging.Handler] = []
-    with contextlib.suppress(OSError):
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(folder / "logs" / "orchestrator.log", encoding="utf-8"))
-    # A disk that is full is the query log's to report, not a traceback's for every line of this one.
-    logging.raiseExceptions = debug
-    if debug:
-        handlers.append(logging.StreamHandler(sys.stderr))
-    root = logging.getLogger("upperbound")
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()

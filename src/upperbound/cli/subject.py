@@ -45,8 +45,8 @@ def open_subject(url: str | None, scenario: str | None, purpose: str) -> Iterato
         ConfigurationError: not exactly one of the two is given, or it is wrong.
         EmbeddedServerError: the scenario's server does not start.
     """
-    from upperbound.cli.target import open_target
     from upperbound.errors import ConfigurationError
+    from upperbound.orchestrator.open_target import open_target
     from upperbound.scenario.loader import load_scenario
     from upperbound.targets.postgres import ConnInfo
 

@@ -15,8 +15,6 @@ LOOK_S = 0.5
 """Between two looks at a lease that has not run out yet."""
 EXTENDED_S = 0.2
 """A lease with this much more time than it should have by now has been extended by its owner."""
-LISTED = 1000
-"""Runs looked at per status."""
 
 
 def needs_a_controller(run: RunRow) -> bool:
@@ -24,17 +22,6 @@ def needs_a_controller(run: RunRow) -> bool:
     if run.status is RunStatus.PREPARED:
         return False
     return run.status not in TERMINAL or run.phase is not Phase.COMPLETED
-
-
-def adoptable(store: Store) -> list[RunRow]:
-    """Return the runs that need a controller and have none, the oldest first."""
-    found = [
-        run
-        for status in RunStatus
-        for run in store.runs.list(limit=LISTED, status=status)
-        if needs_a_controller(run) and not is_held(run)
-    ]
-    return sorted(found, key=lambda run: run.created_at)
 
 
 def is_held(run: RunRow) -> bool:

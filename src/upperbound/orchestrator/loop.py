@@ -105,6 +105,7 @@ class RunLoop:
         self._watch: Watch | None = None
         """Since when we have seen the heartbeats without a break."""
         self._hurried = False
+        self._left = False
 
     def force(self) -> None:
         """End the run now, whatever is in flight; a run that is still sending must have been asked to stop before.
@@ -118,12 +119,21 @@ class RunLoop:
         """Let the next tick come at once; may be called from a signal handler."""
         self._hurried = True
 
+    def leave(self) -> None:
+        """Let :meth:`drive` return soon without ending the run: another controller may take it over at once.
+
+        Its workers go on by the plan meanwhile. From any thread.
+        """
+        self._left = True
+        self._hurried = True
+
     def drive(self, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
-        """Tick until the run is over and return its row; ``on_tick`` sees the row after each tick.
+        """Tick until the run is over, or is to be left, and return its row; ``on_tick`` sees the row after each tick.
 
         Raises:
             StoreUnreachable: the store stayed away for :data:`STORE_PATIENCE_S`.
-            RunFailed: another controller has taken the run over; its workers go on.
+            RunFailed: another controller has taken the run over, or the store is away when the run is left; its workers
+                go on.
         """
         reachable_ns = self._clock.monotonic_ns()
         while True:
@@ -132,13 +142,15 @@ class RunLoop:
                 reachable_ns = self._clock.monotonic_ns()
                 if on_tick is not None:
                     on_tick(run)
-                if over:
+                if over or self._left:
                     self._store.runs.release_lease(self._run_id, self._owner)
                     return run
                 self._wait(TICK_S if run.status is RunStatus.RUNNING else BRISK_TICK_S, run)
             except StoreUnreachable as error:
                 away_s = (self._clock.monotonic_ns() - reachable_ns) / 1e9
                 log.warning("the store has been away for %.0f s: %s", away_s, error)
+                if self._left:
+                    raise RunFailed(f"run {self._run_id} is left while the store is away") from None
                 if away_s > STORE_PATIENCE_S:
                     raise
                 self._clock.sleep(TICK_S)

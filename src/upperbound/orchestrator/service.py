@@ -16,7 +16,7 @@ from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.resize import worker_capacity, worker_name
 from upperbound.domain.run_state import RunEvent, next_status
-from upperbound.errors import RunFailed, WorkerFailed
+from upperbound.errors import IllegalTransition, RunFailed, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
@@ -133,6 +133,33 @@ class Orchestrator:
             self._passwords[run_id] = request.password
         return run_id
 
+    def renew_run(self, run_id: str, *, target_url: str | None = None, password: SecretStr | None = None) -> None:
+        """Check a prepared run against its target once more, and bring to date what may have changed since.
+
+        Where sequences begin is read anew. ``target_url`` is where the target is now, None for where it was; a
+        ``password`` takes the place of the one it was made with.
+
+        Raises:
+            IllegalTransition: the run was started before, or has ended; nothing is changed.
+            ConfigurationError: the scenario does not fit the target any more; every problem at once.
+            TargetError: the target cannot be reached or refuses the login.
+        """
+        run = self._store.runs.get(run_id)
+        next_status(run.status, RunEvent.START)
+        config = RunConfig.model_validate(run.scenario_config)
+        secret = password or self._passwords.get(run_id)
+        url = target_url or config.target_url
+        conninfo = ConnInfo(url=url, password=secret, application_name="upperbound:preflight")
+        peak = plan_on_host(config.scenario, host_facts()).peak_threads
+        report = preflight(conninfo, config.scenario, peak, clock=self._clock)
+        starts = _sequence_starts(conninfo, config.scenario)
+        config = config.model_copy(update={"target_url": url, "sequence_starts": starts})
+        if not self._store.runs.replace_config(run_id, config.model_dump(mode="json")):
+            raise IllegalTransition(f"run {run_id} was started or stopped by someone else meanwhile")
+        self.warnings[run_id] = report.warnings
+        if secret is not None:
+            self._passwords[run_id] = secret
+
     def start_run(self, run_id: str) -> None:
         """Take the run's lease and launch its workers; :meth:`drive` sees to the rest.
 
@@ -168,15 +195,26 @@ class Orchestrator:
         """Bring a started run to its end and return its row; see :meth:`RunLoop.drive`."""
         return self._loops[run_id].drive(on_tick)
 
+    def leave(self, run_id: str) -> None:
+        """Let :meth:`drive` return without ending the run; see :meth:`RunLoop.leave`."""
+        if (loop := self._loops.get(run_id)) is not None:
+            loop.leave()
+
+    def forget(self, run_id: str) -> None:
+        """Drop what is kept in memory of a run that is not driven here any more, its password included."""
+        self._loops.pop(run_id, None)
+        self._passwords.pop(run_id, None)
+        self.warnings.pop(run_id, None)
+
     def hurry(self, run_id: str) -> None:
         """Let the next tick come at once; may be called from a signal handler."""
-        if run_id in self._loops:
-            self._loops[run_id].hurry()
+        if (loop := self._loops.get(run_id)) is not None:
+            loop.hurry()
 
     def force_stop(self, run_id: str) -> None:
         """End a run that was asked to stop without waiting for its drain; may be called from a signal handler."""
-        if run_id in self._loops:
-            self._loops[run_id].force()
+        if (loop := self._loops.get(run_id)) is not None:
+            loop.force()
 
     def run_folder(self, run_id: str) -> Path:
         """Return where the files of a run are kept."""

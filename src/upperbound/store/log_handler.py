@@ -222,11 +222,22 @@ class StoreLogHandler(logging.Handler):
 
 @contextmanager
 def stored_logs(
-    sink: LogSink, clock: Clock, *, run_id: str, source: LogSource, worker_id: str | None = None
+    sink: LogSink,
+    clock: Clock,
+    *,
+    run_id: str,
+    source: LogSource,
+    worker_id: str | None = None,
+    only: logging.Filter | None = None,
 ) -> Iterator[None]:
-    """Send what this package logs to the store as well, and say elsewhere how many lines did not get there."""
+    """Send what this package logs to the store as well, and say elsewhere how many lines did not get there.
+
+    ``only`` chooses among the lines; None lets all of them pass.
+    """
     name = f"{worker_id or source.value}-{secrets.token_hex(6)}"
     handler = StoreLogHandler(sink, LogWriter(run_id, name, source, worker_id), clock, close_s=CLOSE_S)
+    if only is not None:
+        handler.addFilter(only)
     root = logging.getLogger("upperbound")
     root.addHandler(handler)
     try:

@@ -249,6 +249,36 @@ class RunRepository:
         }
         return self._change(run_id, changes, run_status.c.status == RunStatus.STARTING, event=event, holder=holder)
 
+    def replace_config(self, run_id: str, scenario: Mapping[str, Any]) -> bool:
+        """Write another configuration for a run that is still PREPARED; False, and no change, for any other.
+
+        Raises :class:`RunNotFound`.
+        """
+        prepared = run_status.c.status == RunStatus.PREPARED
+        return self._change(run_id, {"scenario_config": dict(scenario)}, prepared, mirror=False)
+
+    def unattended(self) -> Sequence[tuple[str, str | None]]:
+        """Return the runs that are on their way, or not fully processed, and whose lease has run out, the oldest first.
+
+        Each with who held it last; None when that controller gave it back.
+        """
+        runs = run_status.c
+        on_the_way = sa.and_(
+            runs.status != RunStatus.PREPARED,
+            sa.or_(runs.status.not_in(TERMINAL), runs.phase != Phase.COMPLETED),
+        )
+        free = sa.or_(runs.lease_owner.is_(None), runs.lease_expires_at <= self._now)
+        statement = sa.select(runs.run_id, runs.lease_owner).where(on_the_way, free)
+        rows = self._database.rows(statement.order_by(runs.created_at, runs.run_id))
+        return [(row["run_id"], row["lease_owner"]) for row in rows]
+
+    def leases(self, run_ids: Sequence[str]) -> Mapping[str, float | None]:
+        """Return for how many seconds the leases of these runs are held still, by run id; None without a lease."""
+        runs = run_status.c
+        remaining = seconds_between(runs.lease_expires_at, self._now).label("remaining_s")
+        statement = sa.select(runs.run_id, remaining).where(runs.run_id.in_(list(run_ids)))
+        return {row["run_id"]: row["remaining_s"] for row in self._database.rows(statement)}
+
     def set_phase(self, run_id: str, phase: Phase, *, holder: str | None = None) -> None:
         """Move on to a phase; a run that is there or beyond stays as it is. Raises :class:`RunNotFound`.
 

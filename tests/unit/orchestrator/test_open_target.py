@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.scenario.samples import changed
 
-from upperbound.cli.target import GROWN_THREADS, SPARE_CONNECTIONS, _connections
+from upperbound.orchestrator.open_target import GROWN_THREADS, SPARE_CONNECTIONS, _connections
 from upperbound.scenario.model import Scenario
 
 FIXED = {"mode": "FIXED", "min_workers": 2, "min_threads": 8}

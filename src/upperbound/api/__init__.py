@@ -1,0 +1,1 @@
+"""The controller's HTTP side: the API, its errors, and who may use it."""

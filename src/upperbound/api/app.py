@@ -1,0 +1,75 @@
+"""The application: its routes, its errors, and the guard before it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.routing import Match
+
+import upperbound
+from upperbound.api.access.guard import Access, Guard
+from upperbound.api.access.policy import AccessPolicy
+from upperbound.api.errors import ApiProblem, install_handlers
+from upperbound.api.routes import docs, health, info, login
+from upperbound.api.services import ControllerServices, in_thread
+
+BODY_BYTES: Final = 2**20
+"""A request's body, unless its route takes scenarios."""
+ROUTERS: Final[Sequence[APIRouter]] = (info.router, login.router, health.router, docs.router)
+"""One for each resource."""
+DESCRIPTION: Final = """\
+Prepare, start, watch and stop benchmarks, and read what they have measured.
+
+Every error is a problem document (RFC 9457) with a `code` that never changes; input with several faults is answered
+with all of them. Times are UTC, durations are seconds by the store's clock, latencies are milliseconds."""
+
+
+def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
+    """Return the application; whoever mounts more on it does so before it serves."""
+    app = FastAPI(
+        title="Upperbound",
+        description=DESCRIPTION,
+        version=upperbound.__version__,
+        openapi_url=docs.OPENAPI_URL,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        max_body_size=BODY_BYTES,
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.services = services
+    app.state.access = access = Access(policy, services.clock)
+    install_handlers(app)
+    app.add_middleware(Guard, access=access)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_api_route("/api/{path:path}", _unknown, methods=_METHODS, include_in_schema=False)
+    return app
+
+
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Look after runs for as long as the application serves."""
+    services: ControllerServices = app.state.services
+    services.controller.open()
+    try:
+        yield
+    finally:
+        await in_thread(services.controller.close)
+
+
+async def _unknown(request: Request) -> None:
+    """Answer for every path below /api that is no route, so that no page is shown in its place."""
+    for route in request.app.router.routes:
+        match, _ = route.matches(request.scope)
+        if match is Match.PARTIAL:
+            allowed = ", ".join(sorted(getattr(route, "methods", None) or ()))
+            detail = f"{request.method} is not possible here"
+            raise ApiProblem(405, "method_not_allowed", detail, headers={"Allow": allowed})
+    raise ApiProblem(404, "not_found", "there is nothing at this path", hint="/api/docs lists what there is")

@@ -1,0 +1,49 @@
+"""What the routes work with, and how asynchronous code asks the synchronous store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
+
+from anyio import to_thread
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from upperbound.clock import Clock
+from upperbound.orchestrator.controller import Controller
+from upperbound.store.engine import Store
+from upperbound.views.settings import SettingEntry
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+@dataclass(frozen=True)
+class ControllerServices:
+    """Everything that is wired together once, when the server starts."""
+
+    store: Store
+    controller: Controller
+    clock: Clock
+    home: Path
+    """Where the files of runs are."""
+    settings: tuple[SettingEntry, ...] = ()
+    """The settings in effect, secrets masked."""
+    debug: bool = False
+
+
+def services_of(connection: HTTPConnection) -> ControllerServices:
+    """Return the services of the application that a request or a WebSocket belongs to."""
+    services: ControllerServices = connection.app.state.services
+    return services
+
+
+Services = Annotated[ControllerServices, Depends(services_of)]
+"""The services, as a route's argument."""
+
+
+async def in_thread(
+    function: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+) -> Result:
+    """Call what blocks (the store, a target, a file) in a thread, and return what it returns."""
+    return await to_thread.run_sync(lambda: function(*arguments, **named))
