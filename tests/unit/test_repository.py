@@ -141,7 +141,9 @@ def test_the_contracts_refuse_a_root_that_imports_and_production_code_that_impor
     output = lint_imports(tmp_path).stdout
     assert "upperbound.store.part -> upperbound.testing" in output
     assert "upperbound -> upperbound.errors" in output
-    assert "Contracts: 17 kept, 2 broken." in output
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts = len(project["tool"]["importlinter"]["contracts"])
+    assert f"Contracts: {contracts - 2} kept, 2 broken." in output
 
 
 @pytest.mark.parametrize(

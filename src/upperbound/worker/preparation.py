@@ -11,12 +11,12 @@ from upperbound.domain.sharding import Shard
 from upperbound.errors import TargetError
 from upperbound.loadgen.opening import Connection
 from upperbound.loadgen.operations import Operation, Statement
+from upperbound.planning.parameter_plans import TableValues, depends_on_time, largest_row_bytes, plan_operation
 from upperbound.scenario import model
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.transactions import transaction_control
 from upperbound.targets.pg_types import pg_type
 from upperbound.targets.postgres import ConnInfo, OperationShape, describe_operations, open_connection
-from upperbound.worker.parameter_plans import TableValues, depends_on_time, largest_row_bytes, plan_operation
 from upperbound.workload.streams import ThreadStream, Workload
 
 SOCKET_ROOM_BYTES = 8192

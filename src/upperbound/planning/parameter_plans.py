@@ -12,7 +12,6 @@ import numpy as np
 from upperbound.clock import Clock
 from upperbound.domain.sharding import Shard, key_blocks
 from upperbound.errors import Problem, TargetMismatch
-from upperbound.loadgen.opening import Connection
 from upperbound.scenario.model import Operation
 from upperbound.scenario.params import (
     ChoiceParam,
@@ -38,6 +37,7 @@ from upperbound.scenario.params import HotSetSource as ScenarioHotSet
 from upperbound.scenario.params import SequenceSource as ScenarioSequence
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.pg_arrays import array_elements, encode_arrays
+from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_types import Family, PgType
 from upperbound.targets.postgres import max_value, sample_pool
 from upperbound.workload.distributions import GaussianSource, HotSetSource, WeightedSource

@@ -1,0 +1,1 @@
+"""A run's operations as its target takes them."""
