@@ -52,6 +52,7 @@ def items_scenario(url: str, changes: Mapping[str, Any] | None = None) -> str:
 
 
 def sleeping_scenario(url: str, seconds: float) -> str:
-    """Return a scenario whose only query takes ``seconds``."""
+    """Return a scenario whose only query takes ``seconds``, save for the check that tries it before the run."""
     sleep = {"kind": "GENERIC_SQL", "name": "nap", "operation_type": "READ", "weight_pct": 100, "params": []}
-    return items_scenario(url, {"workload.operations": [{**sleep, "sql": f"SELECT pg_sleep({seconds})"}]})
+    sql = f"SELECT pg_sleep({seconds}) WHERE current_setting('application_name') <> 'upperbound:preflight'"
+    return items_scenario(url, {"workload.operations": [{**sleep, "sql": sql}]})

@@ -167,6 +167,7 @@ def test_a_scenario_that_cannot_be_read_is_told_and_the_rest_checked(place: Plac
         (("mysql://host/database",), "is not a PostgreSQL connection URL"),
         (("postgresql://host/db", "--set", "load.threads=5"), "--set changes a scenario"),
         (("--set", "load.threads=5"), "--set changes a scenario"),
+        (("postgresql://host/db", "--execute"), "--execute tries the operations of a scenario"),
         (("--store", "redis://host"), "no kind of store called 'redis'"),
     ],
 )
@@ -174,6 +175,47 @@ def test_a_wrong_question_ends_with_2(place: Place, arguments: tuple[str, ...], 
     outcome = place.run("doctor", *arguments)
     assert outcome.code == 2
     assert tells in outcome.text
+
+
+def test_operations_are_executed_only_when_that_is_asked_for(place: Place, database: Database) -> None:
+    counting = {
+        "kind": "GENERIC_SQL",
+        "name": "count",
+        "operation_type": "WRITE",
+        "weight_pct": 100,
+        "sql": "INSERT INTO {table} SELECT nextval('executions') - $1, 'new', 1, now()",
+        "params": [{"range": [1000, 2000]}],
+    }
+    with psycopg.connect(database.url_with_password, autocommit=True) as connection:
+        connection.execute("CREATE SEQUENCE executions")
+        place.write("scenario.yaml", items_scenario(database.url, {"workload.operations": [counting]}))
+        outcome, checks = diagnose(place, database, "scenario.yaml")
+        assert outcome.code == 0, outcome.text
+        assert checks["target: operations"]["status"] == "skipped"
+        assert "--execute" in checks["target: operations"]["found"]
+        assert connection.execute("SELECT is_called FROM executions").fetchone() == (False,)
+        outcome, checks = diagnose(place, database, "scenario.yaml", "--execute")
+        assert outcome.code == 0, outcome.text
+        assert checks["target: operations"]["status"] == "ok", checks["target: operations"]
+        assert connection.execute("SELECT is_called, last_value FROM executions").fetchone() == (True, 1)
+        assert connection.execute("SELECT count(*) FROM items").fetchone() == (5000,)
+
+
+def test_operations_that_do_not_work_are_told_by_the_doctor_and_the_run_alike(place: Place, database: Database) -> None:
+    changes = {"workload.operations.0.params": [{"range": [6000, 9000]}], "workload.operations.1.expect": "one"}
+    place.write("scenario.yaml", items_scenario(database.url, changes))
+    outcome, checks = diagnose(place, database, "scenario.yaml", "--execute")
+    assert outcome.code == 2
+    assert failed(checks) == {"target: operations"}
+    run = place.run("run", "scenario.yaml", environment=database.environment)
+    assert run.code == 2
+    for told in (checks["target: operations"]["found"], run.err):
+        assert "POINT_LOOKUP: 10 executions with $1 = " in told
+        assert "returned no row; expected at least one" in told
+        assert "RANGE_SCAN: 1 execution with $1 = " in told
+        assert "returned 10 rows; expected exactly one" in told
+    assert database.is_free()
+    assert place.nothing_is_left(), place.leftovers()
 
 
 def test_the_demo_needs_no_server_and_none_is_started(place: Place) -> None:

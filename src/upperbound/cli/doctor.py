@@ -27,14 +27,24 @@ def doctor(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the scenario. May be repeated."),
     ] = None,
+    execute: Annotated[
+        bool,
+        typer.Option(
+            "--execute",
+            help="Execute each operation of the scenario as well, as a run does before it starts, and undo it.",
+        ),
+    ] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Check everything that a run needs.
 
     This machine, the store, and the scenario with its database or a database alone. Every check is made, also after one
-    that failed, and nothing is changed. Exits with 0 when a run can start, warnings aside, with 2 when there is
-    something to fix, and with 3 when the database or the store cannot be reached.
+    that failed, and nothing is changed. With --execute each operation of the scenario is executed in a transaction that
+    is rolled back: all that it leaves are numbers that sequences have given out, and dead versions of rows.
+
+    Exits with 0 when a run can start, warnings aside, with 2 when there is something to fix, and with 3 when the
+    database or the store cannot be reached.
     """
     from upperbound.cli.output import print_result
     from upperbound.cli.settings import load_settings
@@ -44,7 +54,7 @@ def doctor(
     from upperbound.report.diagnosis import diagnosis as table
 
     settings = load_settings(store=store)
-    found = diagnose(_request(subject, overrides or [], settings), SystemClock())
+    found = diagnose(_request(subject, overrides or [], settings, execute=execute), SystemClock())
     found = dataclasses.replace(found, checks=(_measuring_loop(), *found.checks))
     codes = {Verdict.OK: ExitCode.OK, Verdict.FIX: ExitCode.USAGE, Verdict.UNREACHABLE: ExitCode.UNREACHABLE}
     code = codes[verdict(found.checks)]
@@ -55,11 +65,12 @@ def doctor(
     raise typer.Exit(code)
 
 
-def _request(subject: str | None, overrides: list[str], settings: "Settings") -> "DiagnosisRequest":
+def _request(subject: str | None, overrides: list[str], settings: "Settings", *, execute: bool) -> "DiagnosisRequest":
     """Return what to check.
 
     Raises:
-        ConfigurationError: the subject is a URL of another kind, or values were given and no scenario.
+        ConfigurationError: the subject is a URL of another kind, or options of a scenario were given and none was
+            named.
     """
     from pydantic import SecretStr
 
@@ -71,6 +82,8 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings") ->
     is_url = subject is not None and "://" in subject
     if overrides and (subject is None or is_url):
         raise ConfigurationError("--set changes a scenario, and none was named")
+    if execute and (subject is None or is_url):
+        raise ConfigurationError("--execute tries the operations of a scenario, and none was named")
     if subject is None:
         return DiagnosisRequest(settings.store_url, settings.home)
     if is_url:
@@ -89,7 +102,7 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings") ->
             f"there is no file {subject}, and the store cannot be asked for a template of that name"
         )
         return DiagnosisRequest(settings.store_url, settings.home, scenario=unknown)
-    return DiagnosisRequest(settings.store_url, settings.home, scenario=loaded)
+    return DiagnosisRequest(settings.store_url, settings.home, scenario=loaded, execute=execute)
 
 
 def _measuring_loop() -> "Check":

@@ -24,6 +24,7 @@ from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.start_checks import start_warnings
+from upperbound.planning.gate import try_operations
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.params import SequenceParam, elements
@@ -84,8 +85,11 @@ class Orchestrator:
     def create_run(self, request: RunRequest) -> str:
         """Check everything that can be known before the start, prepare the run, and return its id.
 
+        Each operation is executed on the target and rolled back; nothing else is changed there.
+
         Raises:
-            ConfigurationError: the scenario does not fit the target or this machine; every problem at once.
+            ConfigurationError: the scenario does not fit the target or this machine, or its operations do not do what
+                they declare; every problem of each check at once.
             TargetError: the target cannot be reached or refuses the login.
             StoreError: the run cannot be written.
         """
@@ -111,6 +115,7 @@ class Orchestrator:
             sequence_starts=_sequence_starts(conninfo, scenario),
             upperbound_version=upperbound.__version__,
         )
+        tried = try_operations(conninfo, config, self._clock)
         run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self._store.runs.create(
             NewRun(
@@ -128,7 +133,7 @@ class Orchestrator:
         )
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
         self._store.results.set_environment(run_id, environment)
-        self.warnings[run_id] = (*warnings, *report.warnings)
+        self.warnings[run_id] = (*warnings, *report.warnings, *tried)
         if request.password is not None:
             self._passwords[run_id] = request.password
         return run_id

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from upperbound.domain.expectation import Expect
+
 
 class LoadMode(StrEnum):
     """How the load is steered."""
@@ -65,6 +67,11 @@ TYPE_OF_KIND: dict[OperationKind, OperationType] = {
     OperationKind.UPDATE: OperationType.WRITE,
 }
 """The type of the kinds that imply one; ``GENERIC_SQL`` is not in it."""
+
+EXPECT_OF_KIND: dict[OperationKind, Expect] = dict.fromkeys(TYPE_OF_KIND, Expect.ROWS) | {
+    OperationKind.GENERIC_SQL: Expect.ANY
+}
+"""How many rows an operation of a kind has to return or affect when it does not say so itself."""
 
 
 class Isolation(StrEnum):

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from upperbound.domain.allocation import nearest_fit, threads_for_rate
+from upperbound.domain.expectation import Expect
 from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, GuardrailMode
 from upperbound.domain.qps_control import HEADROOM, SPARE
 from upperbound.domain.run_view import LossPolicy
@@ -22,7 +23,15 @@ from upperbound.scenario.fields import (
     worded_error,
 )
 from upperbound.scenario.identifiers import IdentifierError, parse_table
-from upperbound.scenario.kinds import TYPE_OF_KIND, Isolation, OperationKind, OperationType, Preset, TableType
+from upperbound.scenario.kinds import (
+    EXPECT_OF_KIND,
+    TYPE_OF_KIND,
+    Isolation,
+    OperationKind,
+    OperationType,
+    Preset,
+    TableType,
+)
 from upperbound.scenario.loads import FindMaxLoad, Load, QpsLoad
 from upperbound.scenario.params import Param
 from upperbound.scenario.presets import fill_weights
@@ -187,6 +196,10 @@ class Operation(ScenarioModel):
     values of its parameters stay."""
     params: tuple[Param, ...] = ()
     """Where the values of ``$1``, ``$2`` … come from, in this order."""
+    expect: Expect | None = None
+    """How many rows an execution returns or affects, those of several statements summed up: ``rows`` (at least one),
+    ``one``, ``none`` or ``any``; ``rows`` when left out, and ``any`` for GENERIC_SQL. Each operation is executed before
+    the run and undone: a run does not start when one does not do what it declares."""
     slo: OperationSlo | None = None
     """Objectives of this operation."""
 
@@ -194,6 +207,11 @@ class Operation(ScenarioModel):
     def label(self) -> str:
         """What results are filed under: the name, or else the kind."""
         return self.name or self.kind.value
+
+    @property
+    def expected(self) -> Expect:
+        """What is expected, also when the scenario leaves it to the kind."""
+        return self.expect or EXPECT_OF_KIND[self.kind]
 
     @property
     def texts(self) -> tuple[str, ...]:

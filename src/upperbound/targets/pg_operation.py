@@ -37,6 +37,11 @@ class OperationShape:
     param_oids: tuple[int, ...]
     """By parameter of the operation, the type that its values are encoded for."""
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Which parameter stands where in a row of the operation: those of its statements, one after the other."""
+        return tuple(parameter for statement in self.statements for parameter in statement.parameters)
+
 
 @dataclass(frozen=True)
 class Misfit:

@@ -65,7 +65,7 @@ def prepare(
         shapes = describe_operations(connection, scenario_operations, config.table)
         values = TableValues(connection, config, group_id, clock or SystemClock())
         plans = [
-            plan_operation(operation, [pg_type(oid) for oid in shape.param_oids], values, places=_places(shape))
+            plan_operation(operation, [pg_type(oid) for oid in shape.param_oids], values, places=shape.places)
             for operation, shape in zip(scenario_operations, shapes, strict=True)
         ]
         may_block = [largest_row_bytes(operation, values) > SOCKET_ROOM_BYTES for operation in scenario_operations]
@@ -88,11 +88,6 @@ def prepare(
             if operation.is_transaction or operation.retry
         ),
     )
-
-
-def _places(shape: OperationShape) -> tuple[int, ...]:
-    """Return which parameter stands where in the row of an operation: those of its statements, one after the other."""
-    return tuple(parameter for statement in shape.statements for parameter in statement.parameters)
 
 
 def _operation(

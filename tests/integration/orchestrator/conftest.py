@@ -65,9 +65,14 @@ OPERATIONS: list[dict[str, Any]] = [
 ]
 
 SLOW: list[dict[str, Any]] = [
-    {"kind": "GENERIC_SQL", "operation_type": "READ", "weight_pct": 100, "sql": "SELECT pg_sleep(60)"}
+    {
+        "kind": "GENERIC_SQL",
+        "operation_type": "READ",
+        "weight_pct": 100,
+        "sql": "SELECT pg_sleep(60) WHERE current_setting('application_name') <> 'upperbound:preflight'",
+    }
 ]
-"""A statement that no run waits for."""
+"""A statement that no run waits for, nor the check that tries it before the run."""
 
 
 @dataclass

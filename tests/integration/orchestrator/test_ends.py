@@ -21,7 +21,7 @@ from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerExit, WorkerStatus
-from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, WorkerFailed
+from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, TargetMismatch, WorkerFailed
 from upperbound.launchers.base import WorkerSpec
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.store.runs import RunRow
@@ -263,6 +263,24 @@ def test_a_scenario_that_does_not_fit_is_refused_before_anything_is_written(benc
         bench.create(operations=wrong)
     assert bench.store.runs.list() == []
     assert not (bench.home / "runs").exists()
+
+
+def test_operations_that_do_not_do_what_they_declare_are_refused_before_anything_is_written(bench: Bench) -> None:
+    lookup = OPERATIONS[0] | {"weight_pct": 50, "params": [{"range": [10**7, 10**8]}]}
+    insert = OPERATIONS[2] | {"weight_pct": 50, "params": [{"sequence": {"start": 1}}]}
+    with pytest.raises(TargetMismatch) as caught:
+        bench.create(operations=[lookup, insert])
+    assert [problem.where for problem in caught.value.problems] == ["workload.operations.0", "workload.operations.1"]
+    assert "duplicate key" in str(caught.value)
+    assert bench.store.runs.list() == []
+    assert not (bench.home / "runs").exists()
+    assert bench.launcher.handles == {}
+
+
+def test_what_the_tries_before_a_run_found_is_kept_as_its_warnings(bench: Bench) -> None:
+    slow = SLOW[0] | {"sql": "VACUUM orders", "operation_type": "WRITE", "name": "cleaning"}
+    warnings = bench.orchestrator.warnings[bench.create(operations=[slow])]
+    assert "cleaning was not tried before the run: VACUUM cannot run inside a transaction block" in warnings
 
 
 # A store that hangs

@@ -5,17 +5,19 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+import upperbound
 from upperbound.clock import Clock
 from upperbound.domain.allocation import WorkerPlan
 from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.errors import ScenarioError
 from upperbound.orchestrator.diagnosis.host import check_embedded, check_host
 from upperbound.orchestrator.diagnosis.store import check_store_at
-from upperbound.orchestrator.diagnosis.target import REACHABLE, TargetDiagnosis, check_target
+from upperbound.orchestrator.diagnosis.target import OPERATIONS, REACHABLE, TargetDiagnosis, check_target
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.loader import LoadedScenario
-from upperbound.scenario.model import PostgresTarget
+from upperbound.scenario.model import PostgresTarget, Scenario
+from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.postgres import ConnInfo
 
@@ -32,6 +34,8 @@ class DiagnosisRequest:
     """A server to check without a scenario; free of a password."""
     password: SecretStr | None = None
     """Of :attr:`target_url`; None leaves it to libpq."""
+    execute: bool = False
+    """Execute each operation of the scenario on its target, and roll it back."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Diagnosis:
 
 def diagnose(request: DiagnosisRequest, clock: Clock) -> Diagnosis:
     """Make every check that can be made, whatever the others find; nothing is changed anywhere.
+
+    Executing the operations changes what no rollback undoes: sequences move on, and rows leave dead versions.
 
     The workers' connections are not opened, so this takes a few seconds at most on servers that answer.
     """
@@ -87,12 +93,28 @@ def _target(
     if loaded is not None and plan is not None:
         target = loaded.scenario.target
         if not isinstance(target, PostgresTarget):
-            return TargetDiagnosis(check_embedded())
-        return check_target(ConnInfo(target.url, loaded.password, name), clock, loaded.scenario, plan.peak_threads)
+            started = CheckList(CheckArea.TARGET)
+            started.skip("the embedded server is started for each run", OPERATIONS)
+            return TargetDiagnosis([*check_embedded(), *started.checks])
+        tried = _config(loaded.scenario, target.url, plan) if request.execute else None
+        info = ConnInfo(target.url, loaded.password, name)
+        return check_target(info, clock, loaded.scenario, plan.peak_threads, tried)
     checks = CheckList(CheckArea.TARGET)
     reason = "the scenario cannot be read" if request.scenario is not None else "neither a scenario nor a URL was named"
     checks.skip(reason, REACHABLE)
     return TargetDiagnosis(checks.checks)
+
+
+def _config(scenario: Scenario, target_url: str, plan: WorkerPlan) -> RunConfig:
+    """Return what a run of the scenario would be started with."""
+    return RunConfig(
+        scenario=scenario,
+        threads=plan.threads,
+        seed=scenario.workload.seed or 0,
+        target_url=target_url,
+        table=scenario.target.table,
+        upperbound_version=upperbound.__version__,
+    )
 
 
 def _masked(check: Check) -> Check:

@@ -12,7 +12,9 @@ from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.domain.histogram import Histogram
 from upperbound.errors import ConfigurationError, TargetError
 from upperbound.orchestrator.diagnosis import settings
+from upperbound.planning.gate import try_operations
 from upperbound.scenario.model import Scenario
+from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.pg_doctor import latency_floor, read_capabilities, target_clock_offset
 from upperbound.targets.pg_words import said
@@ -21,10 +23,11 @@ from upperbound.targets.postgres import ConnInfo, open_connection, preflight
 REACHABLE: Final = "reachable"
 CONNECTIONS: Final = "connections"
 FITS: Final = "scenario fits"
+OPERATIONS: Final = "operations"
 CLOCK: Final = "clock"
 FLOOR: Final = "latency floor"
 STATEMENT_TIMEOUT_S: Final = 10
-NAMES: Final = (CONNECTIONS, *settings.NAMES, CLOCK, FLOOR, FITS)
+NAMES: Final = (CONNECTIONS, *settings.NAMES, CLOCK, FLOOR, FITS, OPERATIONS)
 """What cannot be checked when there is no way in."""
 
 
@@ -39,8 +42,13 @@ class TargetDiagnosis:
     """Median of an empty statement; 0 when it was not measured."""
 
 
-def check_target(info: ConnInfo, clock: Clock, scenario: Scenario | None, threads: int | None) -> TargetDiagnosis:
-    """Check the server at ``info``, and whether ``scenario`` with so many ``threads`` fits it where there is one."""
+def check_target(
+    info: ConnInfo, clock: Clock, scenario: Scenario | None, threads: int | None, tried: RunConfig | None = None
+) -> TargetDiagnosis:
+    """Check the server at ``info``, and whether ``scenario`` with so many ``threads`` fits it where there is one.
+
+    With ``tried``, the run that it would be, its operations are executed and rolled back.
+    """
     checks = CheckList(CheckArea.TARGET)
     try:
         connection = open_connection(info)
@@ -52,7 +60,8 @@ def check_target(info: ConnInfo, clock: Clock, scenario: Scenario | None, thread
         asked = _Asked(checks, info, connection, clock)
         asked.look(threads)
         floor_s = asked.floor_s
-    _fit(checks, info, scenario, threads)
+    fits = _fit(checks, info, scenario, threads)
+    _operations(checks, info, clock, tried, fits=fits)
     return TargetDiagnosis(checks.checks, asked.capabilities, floor_s)
 
 
@@ -130,23 +139,51 @@ def _connections(checks: CheckList, found: PostgresCapabilities, threads: int | 
         checks.ok(CONNECTIONS, f"{text}; {threads:,} asked for")
 
 
-def _fit(checks: CheckList, info: ConnInfo, scenario: Scenario | None, threads: int | None) -> None:
+def _fit(checks: CheckList, info: ConnInfo, scenario: Scenario | None, threads: int | None) -> bool | None:
+    """Check whether a scenario fits and return the answer; None when there is no scenario."""
     if scenario is None or threads is None:
         checks.skip("no scenario was named", FITS)
-        return
+        return None
     try:
         report = preflight(info, scenario, threads)
     except TargetError as error:
         checks.fail(FITS, error.message, error.hint, unreachable=True)
     except ConfigurationError as error:
-        found = [
-            f"{problem.where}: {problem.message}" if problem.where else problem.message for problem in error.problems
-        ]
-        hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
-        checks.fail(FITS, "\n".join(found or [error.message]), "\n".join([*hints] or [error.hint]))
+        _problems(checks, FITS, error)
     else:
         statements = len(scenario.workload.operations)
         if report.warnings:
             checks.warn(FITS, "\n".join(report.warnings), "the run will start; judge its figures with this in mind")
         else:
             checks.ok(FITS, f"table, privileges, parameters and each of {statements} statements")
+        return True
+    return False
+
+
+def _operations(checks: CheckList, info: ConnInfo, clock: Clock, tried: RunConfig | None, *, fits: bool | None) -> None:
+    """Execute the operations of a scenario that fits, and roll them back."""
+    if fits is None:
+        checks.skip("no scenario was named", OPERATIONS)
+    elif tried is None:
+        checks.skip("operations are executed, and rolled back, with --execute only", OPERATIONS)
+    elif not fits:
+        checks.skip("the scenario does not fit", OPERATIONS)
+    else:
+        try:
+            warnings = try_operations(info, tried, clock)
+        except TargetError as error:
+            checks.fail(OPERATIONS, error.message, error.hint, unreachable=True)
+        except ConfigurationError as error:
+            _problems(checks, OPERATIONS, error)
+        else:
+            if warnings:
+                checks.warn(OPERATIONS, "\n".join(warnings), "the run will start; judge its figures with this in mind")
+            else:
+                checks.ok(OPERATIONS, "each was executed and rolled back, and does what it declares")
+
+
+def _problems(checks: CheckList, name: str, error: ConfigurationError) -> None:
+    """Add a failed check with every problem of ``error``, and what to do about them."""
+    found = [f"{problem.where}: {problem.message}" if problem.where else problem.message for problem in error.problems]
+    hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
+    checks.fail(name, "\n".join(found or [error.message]), "\n".join([*hints] or [error.hint]))
