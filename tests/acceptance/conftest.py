@@ -50,6 +50,16 @@ class Database:
         assert row is not None
         return int(row[0])
 
+    def executes(self, statement: str) -> bool:
+        """Say whether a session of Upperbound executes a statement now, whatever comment leads it."""
+        with psycopg.connect(self.url_with_password) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND state = 'active' AND query LIKE %s",
+                [self.name, f"/*%*/ {statement}"],
+            ).fetchone()
+        assert row is not None
+        return bool(row[0])
+
     def is_free(self) -> bool:
         """Say whether no connection of Upperbound is left, waiting a moment for the server to see that one has gone."""
         return until(lambda: self.sessions() == 0, GONE_S)

@@ -66,6 +66,22 @@ def test_ctrl_c_while_the_demo_prepares_leaves_nothing(place: Place) -> None:
     assert place.nothing_is_left(), place.leftovers()
 
 
+def test_ctrl_c_while_operations_are_tried_ends_them_on_the_server(place: Place, database: Database) -> None:
+    nap = {"kind": "GENERIC_SQL", "operation_type": "READ", "weight_pct": 100, "sql": "SELECT pg_sleep(300)"}
+    place.write("scenario.yaml", items_scenario(database.url, {"workload.operations": [nap]}))
+    command = place.start("run", "scenario.yaml", environment=database.environment)
+    assert until(lambda: database.executes("SELECT pg_sleep(300)")), command.so_far()
+
+    command.interrupt()
+    outcome = command.wait(GOODBYE_S)
+
+    assert outcome.code == 5, outcome.text
+    assert "Traceback" not in outcome.text
+    assert not place.runs()
+    assert place.nothing_is_left(), place.leftovers()
+    assert database.is_free(), "the operation must not go on at the server"
+
+
 def test_ctrl_c_while_workers_get_ready_cancels_the_run(place: Place, database: Database) -> None:
     place.write("scenario.yaml", items_scenario(database.url))
     command = place.start("run", "scenario.yaml", "--json", "run.json", environment=database.environment)

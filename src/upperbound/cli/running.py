@@ -88,7 +88,7 @@ def carry_out(
         store = stack.enter_context(open_store(settings.store_url))
         target = stack.enter_context(open_target(order.loaded, keep=order.keep, say=progress.say))
         control = make_control(store, settings.home, clock)
-        progress.say("Checking the scenario against its target …")
+        progress.say("Checking the scenario against its target, and trying each of its operations …")
         run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password, order.template))
         folder = control.run_folder(run_id)
         stack.enter_context(run_log(store, clock, run_id, folder, debug=settings.debug))

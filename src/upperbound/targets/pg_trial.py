@@ -1,5 +1,6 @@
 """Statements that are executed in earnest and then undone: whether they work, and how many rows they touch."""
 
+import contextlib
 import select
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -161,7 +162,8 @@ class Trial:
         if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
             self.connection.execute("ROLLBACK")
         elif status == pq.TransactionStatus.ACTIVE:
-            self.connection.cancel_safe()
+            with contextlib.suppress(psycopg.Error):
+                self.connection.cancel_safe()
 
     def _look_who_is_in_the_way(self) -> None:
         """Find out, once for each statement that takes long, which sessions it waits for."""

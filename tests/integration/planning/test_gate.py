@@ -361,7 +361,7 @@ def test_keys_of_the_run_are_not_used_up(target: ConnInfo, connection: Connectio
     assert connection.execute("SELECT max(id) FROM things").fetchall() == [(10_000,)]
 
 
-def test_an_interrupted_try_is_ended_on_the_server(target: ConnInfo, connection: Connection) -> None:
+def test_a_session_that_is_ended_on_the_server_ends_the_gate(target: ConnInfo, connection: Connection) -> None:
     made = config(target, operation("SELECT pg_sleep(300)"))
     running = "SELECT pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()"
     ended: list[BaseException] = []
