@@ -97,6 +97,8 @@ def answer(statement: str) -> Answer:
     if "clock_timestamp()" in statement:
         now = CLOCK.utc_now().replace(tzinfo=None).isoformat(" ")
         return Answer("SELECT 1", (("now", TIMESTAMP),), ((now,),))
+    if "pg_settings" in statement:
+        return Answer("SELECT 1", (("statement_timeout", INT8), ("lock_timeout", INT8)), (("0", "0"),))
     if "pg_terminate_backend" in statement:
         return Answer("SELECT 1", (("count", INT8),), (("0",),))
     if "pg_roles" in statement:
