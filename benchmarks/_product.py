@@ -43,6 +43,8 @@ def run_product(
     scaling: Mapping[str, Any] | None = None,
     operations: list[dict[str, Any]] | None = None,
     password: SecretStr | None = None,
+    table: str | None = None,
+    seed: int = 1,
 ) -> Made:
     """Run a load to its end and return it; anything but COMPLETED ends the benchmark."""
     file = home / "scenario.yaml"
@@ -50,10 +52,10 @@ def run_product(
         json.dumps(
             {
                 "name": "benchmark",
-                "target": {"kind": "postgres", "url": url},
+                "target": {"kind": "postgres", "url": url, "table": table},
                 "load": dict(load),
                 "scaling": dict(scaling or {"mode": "AUTO"}),
-                "workload": {"seed": 1, "operations": operations or SERVED},
+                "workload": {"seed": seed, "operations": operations or SERVED},
             }
         )
     )
