@@ -352,6 +352,42 @@ def test_many_rows_are_counted_without_being_kept(target: ConnInfo) -> None:
     assert problem_of(target, many).message.endswith("returned 300,000 rows; expected exactly one")
 
 
+def several(*statements: str, params: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return an operation of several statements."""
+    written = operation("", *params, kind="GENERIC_SQL") | more | {"statements": list(statements)}
+    del written["sql"]
+    return written
+
+
+def test_statements_of_one_operation_see_each_other_and_their_rows_are_summed_up(
+    target: ConnInfo, connection: Connection
+) -> None:
+    before = everything(connection)
+    statements = (
+        "INSERT INTO {table} (id, word) VALUES ($1, $2)",
+        "UPDATE {table} SET price = 5 WHERE word = $2",
+        "INSERT INTO log SELECT current_setting('transaction_isolation') FROM {table} WHERE id = $1 AND price = 5",
+        "SELECT 1 / (count(*) FILTER (WHERE said = 'serializable'))::int FROM log",
+    )
+    params: list[dict[str, Any]] = [{"sequence": {"after": "id"}}, {"text": 30}]
+    transaction = several(*statements, params=params, isolation="serializable", expect="rows")
+    assert tried(target, transaction) == ()
+    (found,) = problems_of(target, transaction | {"expect": "one"})
+    assert "op0: 1 execution with $1 = 10001; $2 = '" in found.message
+    assert found.message.endswith("affected 4 rows; expected exactly one")
+    assert tried(target, several(*statements[:3], params=params, autocommit=True)) == ()
+    assert everything(connection) == before
+
+
+def test_a_statement_that_fails_fails_its_operation_and_values_stand_under_the_parameters_they_come_from(
+    target: ConnInfo,
+) -> None:
+    statements = ("SELECT * FROM {table} WHERE id = $2", "UPDATE {table} SET price = 1 / ($1::int - $3::int) WHERE id = $2")
+    params: list[dict[str, Any]] = [{"choice": [7]}, {"choice": [10]}, {"choice": [7]}]
+    (found,) = problems_of(target, several(*statements, params=params))
+    assert found.message == "op0: 10 executions with $1 = 7, …; $2 = 10, …; $3 = 7, … failed: division by zero"
+
+
 def test_keys_of_the_run_are_not_used_up(target: ConnInfo, connection: Connection) -> None:
     insert = "INSERT INTO {table} (id, word) VALUES ($1, gen_random_uuid())"
     made = config(target, operation(insert, {"sequence": {"after": "id"}}, kind="INSERT"))
