@@ -6,6 +6,7 @@ Both PostgreSQL table types take the same statements: Snowflake Postgres is a Po
 from collections.abc import Callable
 from typing import Final
 
+from upperbound.domain.expectation import Expect
 from upperbound.scenario.kinds import OperationKind
 from upperbound.scenario.params import Param, PoolParam
 from upperbound.targets.catalog import ColumnEntry, ObjectKind, TableEntry
@@ -67,7 +68,7 @@ def _point_lookup(table: TableEntry, facts: TableFacts, named: Key | None) -> Ge
             f"Key: {key.what}. Its columns are drawn apart, and a row with just these values need not be there: "
             "this reads the first one from there on, by the index."
         )
-    return Generated(OperationKind.POINT_LOOKUP, sql, tuple(params), (why, values))
+    return Generated(OperationKind.POINT_LOOKUP, sql, tuple(params), (why, values), Expect.ONE if key.unique else None)
 
 
 def _range_scan(table: TableEntry, facts: TableFacts, named: Key | None) -> Generated:
@@ -107,7 +108,7 @@ def _update(table: TableEntry, facts: TableFacts) -> Generated:
         first = _ROWS_WHERE.replace("*", key.list_sql)
         sql = f"{change} WHERE {key.tuple_sql} = ({first} {_at_or_after(key)} LIMIT 1)"
         why = f"Key: {key.what}; the first row at or after the values drawn is changed, as they are drawn apart."
-    return Generated(OperationKind.UPDATE, sql, sources, (why, values, why_column))
+    return Generated(OperationKind.UPDATE, sql, sources, (why, values, why_column), Expect.ONE)
 
 
 def _column_to_change(table: TableEntry, facts: TableFacts, key: Key) -> tuple[ColumnEntry, str]:

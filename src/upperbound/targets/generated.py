@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from upperbound.domain.expectation import Expect
 from upperbound.scenario.kinds import OperationKind
 from upperbound.scenario.params import Param
 
@@ -30,6 +31,8 @@ class Generated:
     params: tuple[Param, ...]
     reasons: tuple[str, ...]
     """Why this key, this width, these values: sentences."""
+    expect: Expect | None = None
+    """How many rows it is sure to return or affect; None for what its kind says."""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,10 @@ def _refusals(answers: Sequence[Answer], shares: Mapping[Any, int]) -> Iterator[
 def _operation(answer: Generated, weight: float) -> str:
     """Return one entry of the list of operations, with its reasons above it."""
     params = [param.model_dump(mode="json", exclude_defaults=True) for param in answer.params]
-    entry = {"kind": answer.kind.value, "weight_pct": weight, "sql": answer.sql, "params": params}
+    entry: dict[str, Any] = {"kind": answer.kind.value, "weight_pct": weight}
+    if answer.expect is not None:
+        entry["expect"] = answer.expect.value
+    entry |= {"sql": answer.sql, "params": params}
     dumped = yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
     lines = dumped.splitlines(keepends=True)
     return "".join(_comment(reason, "    ") for reason in answer.reasons) + "".join(f"    {line}" for line in lines)

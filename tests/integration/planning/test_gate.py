@@ -382,7 +382,10 @@ def test_statements_of_one_operation_see_each_other_and_their_rows_are_summed_up
 def test_a_statement_that_fails_fails_its_operation_and_values_stand_under_the_parameters_they_come_from(
     target: ConnInfo,
 ) -> None:
-    statements = ("SELECT * FROM {table} WHERE id = $2", "UPDATE {table} SET price = 1 / ($1::int - $3::int) WHERE id = $2")
+    statements = (
+        "SELECT FROM {table} WHERE id = $2",
+        "UPDATE {table} SET price = 1 / ($1::int - $3::int) WHERE id = $2",
+    )
     params: list[dict[str, Any]] = [{"choice": [7]}, {"choice": [10]}, {"choice": [7]}]
     (found,) = problems_of(target, several(*statements, params=params))
     assert found.message == "op0: 10 executions with $1 = 7, …; $2 = 10, …; $3 = 7, … failed: division by zero"

@@ -13,10 +13,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from upperbound.clock import SystemClock
 from upperbound.errors import ConfigurationError, TargetMismatch
+from upperbound.planning.gate import try_operations
 from upperbound.scenario.kinds import OperationKind, Preset
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.params import Param, PoolParam, RangeParam, SequenceParam
 from upperbound.scenario.presets import SHARES_PCT
+from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.catalog import TableEntry
 from upperbound.targets.generate import Answer, generate
 from upperbound.targets.generated import Generated, Refusal
@@ -272,6 +276,18 @@ def execute(connection: Connection, table: str, statement: Generated, values: Va
     return cursor.rowcount
 
 
+def run_of(scenario: Scenario) -> RunConfig:
+    """Return a run of a generated scenario, by two workers of four threads."""
+    return RunConfig(
+        scenario=scenario,
+        threads=(4, 4),
+        seed=SEED,
+        target_url="postgresql://x/y",
+        table=scenario.target.table,
+        upperbound_version="test",
+    )
+
+
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.name)
 def test_what_is_generated_is_prepared_and_executed_and_does_what_its_kind_says(
     schema: Schema, fresh_database: str, connection: Connection
@@ -287,6 +303,7 @@ def test_what_is_generated_is_prepared_and_executed_and_does_what_its_kind_says(
     text = scenario_text({"kind": "postgres", "url": "postgresql://x/y"}, entry, answers, preset)
     scenario = checked(text).scenario
     preflight(ConnInfo(fresh_database), scenario, 1)
+    assert try_operations(ConnInfo(fresh_database), run_of(scenario), SystemClock()) == ()
     assert sum(operation.weight_pct for operation in scenario.workload.operations) == 100
     assert [(operation.sql, operation.params) for operation in scenario.workload.operations] == [
         (answer.sql, answer.params) for answer in found.values() if answer.kind in SHARES_PCT[preset]
