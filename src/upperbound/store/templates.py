@@ -264,7 +264,7 @@ class TemplateRepository:
     ) -> TemplateRow:
         """Write the next version of a template that is locked, unless it would be the same as the newest."""
         template_id, version = present["template_id"], present["latest_version"]
-        if document == self._document(connection, template_id, version):
+        if document == _as_of_now(self._document(connection, template_id, version)):
             return self._get(connection, template_id)
         if document["name"] != present["name"]:
             _refuse_builtin(document["name"])
@@ -371,6 +371,17 @@ def _validated(document: Mapping[str, Any]) -> Scenario:
     except ValidationError as error:
         problems = [Problem(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_input=False)]
         raise ScenarioError("the template's scenario cannot be used", problems=problems) from None
+
+
+def _as_of_now(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a scenario as this version of Upperbound writes it; one that it does not accept any more stays as it is.
+
+    An older version left out the keys that it did not know, which now have their defaults.
+    """
+    try:
+        return _dumped(document)
+    except ScenarioError:
+        return document
 
 
 def _refuse_builtin(name: str) -> None:

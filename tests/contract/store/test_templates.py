@@ -7,6 +7,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from tests.contract.store.test_many_processes import PROCESSES, set_off
 
 from upperbound.errors import ScenarioError, TemplateConflict, TemplateNotFound
@@ -14,6 +15,7 @@ from upperbound.scenario.loader import parse_scenario
 from upperbound.scenario.model import Scenario
 from upperbound.store.engine import Store
 from upperbound.store.runs import NewRun
+from upperbound.store.tables import template_versions
 from upperbound.store.templates import TemplateRow
 
 if TYPE_CHECKING:
@@ -323,6 +325,22 @@ def test_what_a_store_cannot_hold_does_not_keep_a_template_out(store: Store) -> 
     made = store.templates.create(given, saved_by="ann")
     assert store.templates.version(made.template_id).scenario == given
     assert made.tags["e\u2028"] == "🙂"
+
+
+def test_a_scenario_that_an_older_version_kept_without_the_keys_of_this_one_is_the_same(
+    store: Store, engine: Any
+) -> None:
+    template_id = create(store).template_id
+    older = store.templates.version(template_id).document
+    for operation in older["workload"]["operations"]:
+        for later in ("expect", "statements", "retry"):
+            del operation[later]
+    with engine.begin() as connection:
+        connection.execute(sa.update(template_versions).values(scenario=older))
+    assert store.templates.version(template_id).document == older
+    assert store.templates.save(template_id, scenario(), base_version=1, saved_by="bob").latest_version == 1
+    assert store.templates.tag(template_id, {}, saved_by="bob").latest_version == 1
+    assert store.templates.tag(template_id, {"team": "shop"}, saved_by="bob").latest_version == 2
 
 
 def test_a_scenario_that_is_not_accepted_any_more_can_still_be_read_and_says_what_is_wrong(
