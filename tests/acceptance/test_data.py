@@ -18,6 +18,7 @@ from tests.acceptance.place import COMMAND, MEASURED, Place, Running, until
 
 from upperbound.scenario.builtins import builtin_scenarios
 from upperbound.targets.datasets.catalogue import DATA_SETS
+from upperbound.targets.embedded.binaries import find_binaries
 from upperbound.targets.embedded.server import EmbeddedServer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "load-data.md"
@@ -221,6 +222,54 @@ def test_each_built_in_scenario_runs_on_its_data_without_an_error(name: str, pla
     assert summary["status"] == "COMPLETED"
     assert summary["total_operations"] > 0
     assert summary["failed_operations"] == 0, summary["errors"]
+
+
+SUMS: LiteralString = (
+    "SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers), "
+    "(SELECT sum(bbalance) FROM pgbench_branches), (SELECT sum(delta) FROM pgbench_history), "
+    "(SELECT count(*) FROM pgbench_history)"
+)
+
+
+def test_the_sums_of_tpcb_agree_after_our_run_after_pgbench_and_after_both_at_once(
+    place: Place, empty: Database
+) -> None:
+    outcome = load(place, empty, "tpcb", "--scale", "2").wait()
+    assert outcome.code == 0, outcome.text
+    pgbench = [str(find_binaries().program("pgbench")), "-n", "-c", "2", "-t", "100", empty.url_with_password]
+    transactions = 0
+
+    def agree() -> None:
+        ((*sums, lines),) = ask(empty, SUMS)
+        assert len(set(sums)) == 1, sums
+        assert lines == transactions
+
+    def start(json_path: str, *more: str) -> Running:
+        ranges = ((0, 200_000), (1, 2), (2, 20))
+        scaled = [f"workload.operations.0.params.{place}.range=[1,{high}]" for place, high in ranges]
+        settings = [word for setting in [f"target.url={empty.url}", *scaled] for word in ("--set", setting)]
+        words = ("run", "tpcb-like", *settings, *SHORT, *more, "--json", json_path)
+        return place.start(*words, environment=empty.environment)
+
+    def committed(command: Running, json_path: str) -> int:
+        outcome = command.wait()
+        assert outcome.code in MEASURED, outcome.text
+        summary = place.summary(json_path)
+        assert summary["failed_operations"] == 0, summary["errors"]
+        assert summary["total_operations"] > 0
+        return int(summary["total_operations"])
+
+    transactions += committed(start("ours.json"), "ours.json")
+    agree()
+    subprocess.run(pgbench, check=True, capture_output=True, timeout=60)
+    transactions += 200
+    agree()
+    together = start("both.json", "--set", "load.duration_seconds=5")
+    place.measuring_run(together)
+    subprocess.run(pgbench, check=True, capture_output=True, timeout=60)
+    assert together.process.poll() is None, "both run at once"
+    transactions += committed(together, "both.json") + 200
+    agree()
 
 
 def commands() -> list[str]:
