@@ -40,6 +40,7 @@ _STATEMENTS = """\
   `statement_timeout`.
 - `{table}` is the target table, quoted. A name without quotes is folded to lower case, as PostgreSQL does; `"Orders"`
   in double quotes keeps its case. Within strings and comments `{table}` is left alone.
+- Views are for reading: a statement that writes to `{table}` is refused when that is a view.
 """
 
 

@@ -87,6 +87,13 @@ def table_problem(connection: Connection, table: str) -> Problem | None:
     return None
 
 
+def is_view(connection: Connection, table: str) -> bool:
+    """Say whether a table is a view, materialized or not; one that is not there is none."""
+    query = "SELECT relkind IN ('v', 'm') FROM pg_class WHERE oid = to_regclass(%s)"
+    row = connection.execute(query, [parse_table(table).quoted]).fetchone()
+    return row is not None and bool(row[0])
+
+
 def similar_tables(connection: Connection, wanted: str) -> str:
     """Return a hint that names tables that may be meant."""
     there = [TableName(schema, name) for schema, name in connection.execute(_TABLES).fetchall()]

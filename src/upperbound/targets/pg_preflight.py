@@ -9,8 +9,11 @@ from upperbound.clock import Clock
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.model import Operation, Scenario
+from upperbound.scenario.sql_text import tokenize
+from upperbound.scenario.written_table import writes_table
 from upperbound.targets.pg_catalog import (
     ServerFacts,
+    is_view,
     server_facts,
     similar_columns,
     similar_tables,
@@ -86,6 +89,8 @@ class _Preflight:
         facts = server_facts(self._connection)
         table = table_problem(self._connection, self._table) if self._table is not None else None
         problems = [*([table] if table else []), *self._server_problems(facts)]
+        if table is None and self._table is not None and is_view(self._connection, self._table):
+            problems.extend(_view_problems(self._scenario, self._table))
         for index, operation in enumerate(self._scenario.workload.operations):
             problems.extend(self._operation_problems(index, operation, table is not None))
         if problems:
@@ -167,6 +172,18 @@ def _lacks_table(text: str, fault: StatementFault) -> bool:
 def _place(operation: Operation, statement: int) -> str:
     """Return where in its operation a statement is written."""
     return "sql" if operation.sql is not None else f"statements.{statement}"
+
+
+def _view_problems(scenario: Scenario, view: str) -> Iterator[Problem]:
+    """Yield a problem for each statement that writes to the target, which is a view."""
+    for index, operation in enumerate(scenario.workload.operations):
+        for number, text in enumerate(operation.texts):
+            if writes_table(list(tokenize(text))):
+                yield Problem(
+                    f"workload.operations.{index}.{_place(operation, number)}",
+                    f"{operation.label}: writes to {view}, which is a view, and views are for reading here",
+                    "write to the tables behind it, in a scenario of their own or by their names",
+                )
 
 
 def connection_problems(facts: ServerFacts, threads: int) -> Iterator[Problem]:

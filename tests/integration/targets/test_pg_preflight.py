@@ -104,6 +104,19 @@ def test_nothing_is_executed_and_nothing_is_left(target: ConnInfo) -> None:
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (500,)
 
 
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_views_are_for_reading(target: ConnInfo, kind: str) -> None:
+    with open_connection(target) as connection:
+        connection.execute(f"CREATE {kind} seen AS SELECT id, status FROM orders".encode())
+        connection.execute("CREATE TABLE kept (id bigint)")
+    reads = operation("SELECT * FROM {table} WHERE id = $1", {"range": [1, 500]})
+    copies = operation("INSERT INTO kept SELECT id FROM {table} WHERE id = $1", {"range": [1, 500]}, kind="INSERT")
+    preflight(target, scenario(reads, copies, table="public.seen"), 4)
+    writes = operation("UPDATE {table} SET status = 'x' WHERE id = $1", {"range": [1, 500]}, kind="UPDATE")
+    problem = problems_of(target, scenario(reads, writes, table="public.seen"))["workload.operations.1.sql"]
+    assert "op1: writes to public.seen, which is a view" in problem.message
+
+
 def test_all_problems_come_at_once_each_with_its_place(target: ConnInfo) -> None:
     found = problems_of(
         target,
