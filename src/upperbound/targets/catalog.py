@@ -193,6 +193,8 @@ class TableEntry:
     foreign_keys: tuple[ForeignKeyEntry, ...]
     checks: tuple[CheckEntry, ...]
     partitioning: Partitioning | None
+    is_inherited: bool = False
+    """Other tables inherit from it: their rows are read with its own, and its keys do not hold for them."""
 
     def column(self, name: str) -> ColumnEntry:
         """Return the column of this name; raises KeyError when there is none."""

@@ -167,6 +167,8 @@ def _written(table: TableEntry, make: Callable[[], Generated]) -> Generated:
 def _no_key(table: TableEntry, consequence: str) -> str:
     """Return why there is no key, for a relation of its kind, and what to do."""
     kind = table.object.kind
+    if table.is_inherited:
+        return f"other tables inherit from it, for whose rows its keys do not hold; {consequence}"
     if kind in WRITABLE or kind is ObjectKind.MATERIALIZED_VIEW:
         partly = [index.name for index in table.indexes if index.unique]
         why = "there is no key: no primary key, and no unique index"

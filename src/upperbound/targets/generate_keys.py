@@ -47,7 +47,7 @@ class Key:
 def row_key(table: TableEntry) -> Key | None:
     """Return the key that tells one row from all others: as few columns as possible, the primary key first."""
     candidates = [index for index in table.indexes if _tells_rows_apart(table, index)]
-    if not candidates:
+    if not candidates or table.is_inherited:
         return None
     index = min(candidates, key=lambda index: (len(index.columns), not index.primary, index.name))
     columns = tuple(table.column(name) for name in index.columns)
@@ -70,7 +70,7 @@ def scan_key(table: TableEntry) -> Key | None:
     if key is not None and _has_sense(key.columns[0]):
         return key
     usable = [index for index in table.indexes if _is_plain(index) and _has_sense(table.column(index.columns[0]))]
-    if not usable:
+    if not usable or table.is_inherited:
         return None
     times = [index for index in usable if table.column(index.columns[0]).family is Family.TIME]
     index = min(times or usable, key=lambda index: (len(index.columns), index.name))

@@ -111,6 +111,11 @@ CONSTRAINTS: Final[LiteralString] = """
     ORDER BY c.conname
 """
 
+INHERITED: Final[LiteralString] = """
+    SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent
+                   WHERE i.inhparent = %(oid)s AND c.relkind = 'r') AS inherited
+"""
+
 PARTITIONING: Final[LiteralString] = """
     SELECT p.partstrat::text AS strategy, p.partdefid <> 0 AS has_default, pg_get_partkeydef(p.partrelid) AS definition
     FROM pg_partitioned_table p WHERE p.partrelid = %(oid)s

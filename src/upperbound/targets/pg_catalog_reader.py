@@ -128,6 +128,7 @@ class PostgresCatalog:
             ),
             checks=tuple(CheckEntry(row["name"], tuple(row["columns"])) for row in constraints if row["kind"] == "c"),
             partitioning=self._partitioning(oid, columns),
+            is_inherited=bool(self._rows(queries.INHERITED, {"oid": oid})[0]["inherited"]),
         )
 
     def _objects(

@@ -158,6 +158,15 @@ SCHEMAS = [
         "t_pkey keeps (id) unique, and there is no way to make up new values for it",
     ),
     schema(
+        "inherited from",
+        "CREATE TABLE t (id int PRIMARY KEY, note text); CREATE TABLE younger () INHERITS (t);"
+        "INSERT INTO t SELECT i, 'note ' || i FROM generate_series(1, 2000) AS i; INSERT INTO younger TABLE t",
+        "t",
+        {INSERT},
+        "other tables inherit from it, for whose rows its keys do not hold; one row cannot be told from the others",
+        "for whose rows its keys do not hold; its rows have no order that an index keeps",
+    ),
+    schema(
         "view",
         "CREATE TABLE base (id int PRIMARY KEY, name text);"
         "INSERT INTO base SELECT i, 'name ' || i FROM generate_series(1, 2000) AS i; CREATE VIEW t AS TABLE base",
