@@ -119,21 +119,22 @@ def test_what_the_workers_did_adds_up_to_what_the_run_did(whole: Outcome) -> Non
 def test_merged_percentiles_are_those_of_the_pooled_log(whole: Outcome) -> None:
     log = whole.log
     ok = pc.and_(pc.invert(log["warmup"]), pc.equal(pc.cast(log["outcome"], pa.string()), "ok"))
-    kinds = pc.cast(log["kind"], pa.string())
-    for kind, figures in whole.figures.by_operation.items():
-        pooled = np.sort(log.filter(pc.and_(ok, pc.equal(kinds, kind)))["service_us"].to_numpy())
+    labels = pc.cast(log["operation"], pa.string())
+    for label, figures in whole.figures.by_operation.items():
+        pooled = np.sort(log.filter(pc.and_(ok, pc.equal(labels, label)))["service_us"].to_numpy())
         assert len(pooled) == figures.histogram.total
         for percentile in (50, 90, 95, 99, 99.9, 100):
             true = int(pooled[-int(-Fraction(str(percentile)) * len(pooled) // 100) - 1])
-            assert figures.histogram.percentile_us(percentile) == pytest.approx(true, rel=0.001), (kind, percentile)
+            assert figures.histogram.percentile_us(percentile) == pytest.approx(true, rel=0.001), (label, percentile)
 
 
 def test_the_mix_is_the_planned_one(whole: Outcome) -> None:
-    attempts = {kind: figures.attempts for kind, figures in whole.figures.by_operation.items()}
+    attempts = {label: figures.attempts for label, figures in whole.figures.by_operation.items()}
     total = sum(attempts.values())
     for operation in OPERATIONS:
-        share = 100 * attempts[operation["kind"]] / total
-        assert share == pytest.approx(operation["weight_pct"], abs=0.5), operation["kind"]
+        label = operation.get("name", operation["kind"])
+        share = 100 * attempts[label] / total
+        assert share == pytest.approx(operation["weight_pct"], abs=0.5), label
 
 
 def test_no_two_threads_inserted_the_same_key(whole: Outcome) -> None:
