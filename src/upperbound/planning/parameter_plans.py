@@ -15,8 +15,6 @@ from upperbound.errors import Problem, TargetMismatch
 from upperbound.scenario.model import Operation
 from upperbound.scenario.params import (
     ChoiceParam,
-    GaussianParam,
-    HotSetParam,
     ListParam,
     NowParam,
     OffsetParam,
@@ -29,9 +27,10 @@ from upperbound.scenario.params import (
     UuidParam,
     UuidRepeat,
     WeightedParam,
-    ZipfParam,
     elements,
+    spread_of,
 )
+from upperbound.scenario.params import ExponentialSource as ScenarioExponential
 from upperbound.scenario.params import GaussianSource as ScenarioGaussian
 from upperbound.scenario.params import HotSetSource as ScenarioHotSet
 from upperbound.scenario.params import SequenceSource as ScenarioSequence
@@ -40,7 +39,7 @@ from upperbound.targets.pg_arrays import array_elements, encode_arrays
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_types import Family, PgType
 from upperbound.targets.postgres import max_value, sample_pool
-from upperbound.workload.distributions import GaussianSource, HotSetSource, WeightedSource
+from upperbound.workload.distributions import ExponentialSource, GaussianSource, HotSetSource, WeightedSource
 from upperbound.workload.generated import NowSource, TextSource, UuidSource
 from upperbound.workload.packing import Packed, pack_encoded, pack_equal
 from upperbound.workload.sources import (
@@ -208,7 +207,7 @@ def _listed(param: Param, values: TableValues) -> Sequence[object] | None:
             return [item.value for item in items]
         case PoolParam(pool=column, limit=limit):
             return values.pool(column, limit)
-        case ZipfParam(zipf=spread) | HotSetParam(hot_set=spread) | GaussianParam(gaussian=spread):
+        case _ if (spread := spread_of(param)) is not None:
             return None if spread.range is not None else values.pool(spread.pool or "", spread.limit)
         case _:
             return None
@@ -226,7 +225,7 @@ def _picked(
             return make(listed, WeightedSource([item.weight for item in items]))
         case PoolParam():
             return make([listed[i] for i in shard.slice_for(len(listed))], None)
-        case ZipfParam(zipf=spread) | HotSetParam(hot_set=spread) | GaussianParam(gaussian=spread):
+        case _ if (spread := spread_of(param)) is not None:
             # Every thread draws from the whole pool: a hot value is hot because all of them want it.
             return make(listed, _spread(spread, 0, len(listed) - 1))
         case _:
@@ -246,11 +245,16 @@ def _numbers(param: Param, values: TableValues) -> SourceOf:
             lane, lanes = values.lane(sequence)
             blocks = values.blocks()
             return lambda _: SequenceSource(start or 0, blocks, lane=lane, lanes=lanes)
-        case ZipfParam(zipf=spread) | HotSetParam(hot_set=spread) | GaussianParam(gaussian=spread):
-            low, high = spread.range or (0, 0)
-            return lambda _: _spread(spread, low, high)
+        case _ if (spread := spread_of(param)) is not None:
+            return _over(spread, spread.range or (0, 0))
         case _:
             raise TypeError(f"{type(param).__name__} does not make whole numbers")
+
+
+def _over(spread: Spread, bounds: tuple[int, int]) -> SourceOf:
+    """Return how a distribution over a range is drawn from."""
+    low, high = bounds
+    return lambda _: _spread(spread, low, high)
 
 
 def _spread(spread: Spread, low: int, high: int) -> ValueSource:
@@ -259,6 +263,8 @@ def _spread(spread: Spread, low: int, high: int) -> ValueSource:
         return HotSetSource(low, high, spread.hot_pct, spread.access_pct)
     if isinstance(spread, ScenarioGaussian):
         return GaussianSource(low, high, spread.deviations)
+    if isinstance(spread, ScenarioExponential):
+        return ExponentialSource(low, high, spread.decay)
     return ZipfSource(low, high, spread.exponent)
 
 

@@ -16,9 +16,13 @@ _FORMS = (
     ("zipf", ("range", "pool")),
     ("hot_set", ("range", "pool")),
     ("gaussian", ("range", "pool")),
+    ("exponential", ("range", "pool")),
 )
 """Sources that have two forms, the second of which reads a column."""
-_ADDABLE = ("range", "pool", "choice", "weighted", "sequence", "zipf", "hot_set", "gaussian", "offset_from", "now")
+_ADDABLE = (
+    *("range", "pool", "choice", "weighted", "sequence", "zipf", "hot_set", "gaussian", "exponential", "offset_from"),
+    "now",
+)
 """What ``offset_from`` can add to."""
 
 

@@ -15,6 +15,7 @@ POOL_LIMIT = 10_000
 POOL_LIMIT_MAX = 1_000_000
 ZIPF_EXPONENT = 0.99
 GAUSSIAN_DEVIATIONS = 2.5
+EXPONENTIAL_DECAY = 5.0
 CHOICES_MAX = 10_000
 LIST_SIZE_MAX = 10_000
 TEXT_LENGTH_MAX = 100_000
@@ -235,6 +236,27 @@ class GaussianParam(ScenarioModel):
     """What is chosen from, and how narrowly."""
 
 
+class ExponentialSource(ScenarioModel):
+    """What a falling exponential curve lies over: exactly one of ``range`` and ``pool``."""
+
+    range: Bounds | None = None
+    """Lowest and highest value, both included; the lowest comes most often."""
+    pool: ColumnName | None = None
+    """A column of the target table whose values are sampled before the run starts; their order is drawn by the seed."""
+    limit: PoolLimit = POOL_LIMIT
+    """How many values of ``pool`` are sampled at most; no use with ``range``."""
+    decay: Annotated[Number, Field(gt=0, le=1000)] = EXPONENTIAL_DECAY
+    """How far the curve falls: at the end of the values it is ``exp(-decay)`` of what it is at their beginning. The
+    same as the parameter of pgbench's ``random_exponential``."""
+
+
+class ExponentialParam(ScenarioModel):
+    """``{exponential: {range: [1, 100000], decay: 5}}``: low values come more often, by an even factor each step."""
+
+    exponential: ExponentialSource
+    """What is chosen from, and how steeply."""
+
+
 class OffsetSource(ScenarioModel):
     """Which parameter is added to, and what."""
 
@@ -301,6 +323,7 @@ PARAM_KINDS = (
     "zipf",
     "hot_set",
     "gaussian",
+    "exponential",
     "offset_from",
     "list",
     "now",
@@ -329,6 +352,7 @@ Element = Annotated[
     | Annotated[ZipfParam, Tag("zipf")]
     | Annotated[HotSetParam, Tag("hot_set")]
     | Annotated[GaussianParam, Tag("gaussian")]
+    | Annotated[ExponentialParam, Tag("exponential")]
     | Annotated[UuidParam, Tag("uuid")]
     | Annotated[TextParam, Tag("text")],
     Discriminator(param_kind),
@@ -354,6 +378,7 @@ Param = Annotated[
     | Annotated[ZipfParam, Tag("zipf")]
     | Annotated[HotSetParam, Tag("hot_set")]
     | Annotated[GaussianParam, Tag("gaussian")]
+    | Annotated[ExponentialParam, Tag("exponential")]
     | Annotated[OffsetParam, Tag("offset_from")]
     | Annotated[ListParam, Tag("list")]
     | Annotated[NowParam, Tag("now")]
@@ -363,7 +388,7 @@ Param = Annotated[
 ]
 """The source of one parameter's values."""
 
-Spread = ZipfSource | HotSetSource | GaussianSource
+Spread = ZipfSource | HotSetSource | GaussianSource | ExponentialSource
 """A distribution over a range or a pool."""
 
 
@@ -373,7 +398,9 @@ def spread_of(param: Param) -> Spread | None:
         return param.zipf
     if isinstance(param, HotSetParam):
         return param.hot_set
-    return param.gaussian if isinstance(param, GaussianParam) else None
+    if isinstance(param, GaussianParam):
+        return param.gaussian
+    return param.exponential if isinstance(param, ExponentialParam) else None
 
 
 def elements(params: Iterable[Param]) -> Iterator[Param]:

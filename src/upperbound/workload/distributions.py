@@ -1,8 +1,9 @@
-"""Integers that are not equally likely: by weights, with a hot part, on a bell curve.
+"""Integers that are not equally likely: by weights, with a hot part, on a bell curve, on a falling one.
 
 Each may stand for the values of a range or be the indexes of a list.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,6 +89,37 @@ class GaussianSource:
             kept = drawn[(drawn >= 0) & (drawn < 1)]
             places[filled : filled + len(kept)] = kept
             filled += len(kept)
-        # Counted without a sign, as a range may be wider than the numbers that have one; the sum wraps into place.
-        steps = np.minimum((places * self._items).astype(np.uint64), np.uint64(self._items - 1))
-        return (steps + self._low).view(np.int64)
+        return _at(places, self._items, self._low)
+
+
+class ExponentialSource:
+    """Integers of ``[low, high]`` under a curve that falls to ``exp(-decay)`` of its beginning, cut off at both ends.
+
+    The range is cut into as many equal slices as it has integers, and one is as likely as the curve's area over its
+    slice: each by the same factor less likely than the one before. So does ``random_exponential`` of pgbench.
+    """
+
+    def __init__(self, low: int, high: int, decay: float) -> None:
+        """Lay the curve over ``[low, high]``.
+
+        Raises:
+            ValueError: the range is empty, or ``decay`` is not above 0.
+        """
+        if low > high or not decay > 0:
+            raise ValueError(f"no exponential curve with a decay of {decay} over {low} to {high}")
+        self._low = np.uint64(low % 2**64)
+        self._items = high - low + 1
+        self._decay = decay
+
+    def chunk(self, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+        """Return ``n`` independent draws."""
+        # The inverse of the distribution function, which is expm1(-decay * place) / expm1(-decay).
+        places = np.log1p(rng.random(n) * math.expm1(-self._decay)) / -self._decay
+        return _at(places, self._items, self._low)
+
+
+def _at(places: NDArray[np.float64], items: int, low: np.uint64) -> NDArray[np.int64]:
+    """Return the integers that stand at places of [0, 1) in a range of ``items`` from ``low`` on."""
+    # Counted without a sign, as a range may be wider than the numbers that have one; the sum wraps into place.
+    steps = np.minimum((places * items).astype(np.uint64), np.uint64(items - 1))
+    return (steps + low).view(np.int64)

@@ -127,17 +127,19 @@ def whole(arrived: Arrived, place: int = 0) -> list[int]:
 
 def test_numbers_of_every_distribution_arrive(ask: Ask) -> None:
     arrived = ask(
-        ["integer", "bigint", "smallint", "numeric", "float8"],
+        ["integer", "bigint", "smallint", "numeric", "float8", "integer"],
         {"range": [1, 6]},
         {"zipf": {"range": [1, 10**6], "exponent": 1.2}},
         {"hot_set": {"range": [1, 100], "hot_pct": 5, "access_pct": 90}},
         {"gaussian": {"range": [1, 1001], "deviations": 5}},
         {"sequence": {"start": 10**6}},
+        {"exponential": {"range": [1, 1000], "decay": 10}},
     )
     assert set(whole(arrived, 0)) == set(range(1, 7))
     assert Counter(whole(arrived, 1)).most_common(1)[0][0] == 1
     assert sum(value <= 5 for value in whole(arrived, 2)) / ROWS == pytest.approx(0.9, abs=5 * math.sqrt(0.09 / ROWS))
     assert sum(whole(arrived, 3)) / ROWS == pytest.approx(501, abs=5 * 100 / math.sqrt(ROWS))
+    assert sum(whole(arrived, 5)) / ROWS == pytest.approx(100, abs=5 * 100 / math.sqrt(ROWS))
     keys = [int(float(row[4] or "")) for row in arrived]
     assert len(set(keys)) == ROWS
     assert min(keys) == 10**6
@@ -180,6 +182,7 @@ def test_values_of_columns_arrive_whole_from_every_distribution(ask: Ask, connec
         {"zipf": {"pool": "id"}},
         {"hot_set": {"range": [1, 1000]}},
         {"gaussian": {"pool": "id"}},
+        {"exponential": {"pool": "id"}},
         {"sequence": {"start": 1}},
         {"choice": [10, 20]},
         {"weighted": [{"value": 7, "weight": 1}, {"value": 9, "weight": 2}]},

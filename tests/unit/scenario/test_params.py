@@ -34,6 +34,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "zipf": {"zipf": {"pool": "id"}},
     "hot_set": {"hot_set": {"range": [1, 100], "hot_pct": 1, "access_pct": 90}},
     "gaussian": {"gaussian": {"range": [1, 100], "deviations": 4}},
+    "exponential": {"exponential": {"pool": "id", "decay": 7.5}},
     "offset_from": {"offset_from": {"parameter": 1, "by": [1, 50]}},
     "list": {"list": {"hot_set": {"pool": "id", "limit": 50}}, "size": [1, 5]},
     "now": {"now": {"offset_seconds": -60}},
@@ -59,7 +60,7 @@ def test_every_kind_is_loaded_and_survives_the_way_through_json() -> None:
     params = loaded(*GOOD.values())
     assert [param_kind(param) for param in params] == list(PARAM_KINDS)
     scenario = load(
-        {f"{OP}.params": list(GOOD.values()), f"{OP}.sql": "SELECT $1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13"}
+        {f"{OP}.params": list(GOOD.values()), f"{OP}.sql": "SELECT $1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14"}
     )
     assert Scenario.model_validate_json(scenario.scenario.model_dump_json()) == scenario.scenario
 
@@ -96,11 +97,12 @@ def test_a_list_is_made_of_any_kind_that_stands_for_itself(kind: str) -> None:
 
 
 def test_distributions_over_a_range_or_a_pool_are_found() -> None:
-    params = loaded(GOOD["zipf"], GOOD["hot_set"], GOOD["gaussian"], GOOD["range"])
+    params = loaded(GOOD["zipf"], GOOD["hot_set"], GOOD["gaussian"], GOOD["exponential"], GOOD["range"])
     assert [spread and (spread.pool or spread.range) for spread in map(spread_of, params)] == [
         "id",
         (1, 100),
         (1, 100),
+        "id",
         None,
     ]
 
@@ -121,6 +123,8 @@ def test_distributions_over_a_range_or_a_pool_are_found() -> None:
         ({"gaussian": {}}, "gaussian", "has neither range nor pool"),
         ({"gaussian": [1, 9]}, "gaussian", "must be a mapping of keys to values, not a list"),
         ({"gaussian": {"range": [1, 9], "deviations": 1}}, "gaussian.deviations", "must be at least 2, not 1"),
+        ({"exponential": {"decay": 5}}, "exponential", "has neither range nor pool"),
+        ({"exponential": {"pool": "id", "decay": 0}}, "exponential.decay", "must be more than 0, not 0"),
         ({"now": None}, "now", "must be a mapping of keys to values, not nothing"),
         ({"now": {"offset_seconds": "1h"}}, "now.offset_seconds", "must be a time in seconds: a whole number, or two"),
         ({"now": {"offset_seconds": [5, 1]}}, "now.offset_seconds", "not [5, 1]"),
@@ -152,7 +156,7 @@ def test_a_fault_of_a_source_is_named_at_its_place(param: dict[str, Any], where:
     assert said in problems[f"0.{where}"][0], problems
 
 
-@pytest.mark.parametrize("kind", ["pool", "zipf", "hot_set", "gaussian"])
+@pytest.mark.parametrize("kind", ["pool", "zipf", "hot_set", "gaussian", "exponential"])
 def test_a_column_needs_a_table_within_lists_too(kind: str) -> None:
     source: dict[str, Any] = {"pool": "id"} if kind == "pool" else {kind: {"pool": "id"}}
     changes = {"target.table": REMOVE, f"{OP}.params": [{"list": source, "size": 2}], f"{OP}.sql": "SELECT $1"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from upperbound.workload.distributions import GaussianSource, HotSetSource, WeightedSource
+from upperbound.workload.distributions import ExponentialSource, GaussianSource, HotSetSource, WeightedSource
 from upperbound.workload.sources import ListSource, NumberListSource, UniformSource, ValueSource, ZipfSource
 
 DRAWS = 400_000
@@ -83,11 +83,26 @@ def test_each_value_under_a_bell_curve_is_as_likely_as_its_slice() -> None:
     assert chi_square(drawn(GaussianSource(1, 10, 2.5)), 1, probabilities) < CHI_SQUARE_9_999
 
 
+@pytest.mark.parametrize("decay", [1e-9, 0.5, 2.0, 5.0])
+def test_each_value_under_a_falling_curve_is_by_the_same_factor_less_likely(decay: float) -> None:
+    probabilities = np.exp(-decay * np.arange(10) / 10)
+    values = drawn(ExponentialSource(21, 30, decay))
+    assert chi_square(values, 21, probabilities / probabilities.sum()) < CHI_SQUARE_9_999
+
+
+@pytest.mark.parametrize("decay", [1.0, 5.0, 40.0, 1000.0])
+def test_a_falling_curve_has_the_mean_of_an_exponential_one_that_is_cut_off(decay: float) -> None:
+    places = (drawn(ExponentialSource(0, 10**12 - 1, decay)) + 0.5) / 10**12
+    mean = 1 / decay - 1 / math.expm1(decay) if decay < 700 else 1 / decay
+    assert places.mean() == pytest.approx(mean, rel=0.01)
+
+
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**32))
 @settings(deadline=None)
 def test_distributions_stay_in_their_range_whatever_its_size(one: int, other: int, seed: int) -> None:
     low, high = min(one, other), max(one, other)
-    for source in (GaussianSource(low, high, 2.0), HotSetSource(low, high, 20, 80)):
+    sources = (GaussianSource(low, high, 2.0), HotSetSource(low, high, 20, 80), ExponentialSource(low, high, 0.5))
+    for source in sources:
         values = drawn(source, seed, 200).tolist()
         assert low <= min(values) <= max(values) <= high
 
@@ -146,3 +161,9 @@ def test_a_hot_set_refuses_what_makes_no_sense(low: int, high: int, hot: float, 
 def test_a_bell_curve_refuses_what_makes_no_sense(low: int, high: int, deviations: float) -> None:
     with pytest.raises(ValueError, match="no bell curve"):
         GaussianSource(low, high, deviations)
+
+
+@pytest.mark.parametrize(("low", "high", "decay"), [(2, 1, 2.0), (1, 2, 0.0), (1, 2, float("nan"))])
+def test_a_falling_curve_refuses_what_makes_no_sense(low: int, high: int, decay: float) -> None:
+    with pytest.raises(ValueError, match="no exponential curve"):
+        ExponentialSource(low, high, decay)
