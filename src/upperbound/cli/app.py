@@ -13,6 +13,7 @@ from upperbound.cli.demo import demo
 from upperbound.cli.doctor import doctor
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.failures import show
+from upperbound.cli.import_pgbench import import_pgbench
 from upperbound.cli.run import run
 from upperbound.cli.serve import serve
 from upperbound.cli.settings import debug_wanted, load_settings
@@ -62,6 +63,7 @@ app.command()(run)
 app.command()(serve)
 app.add_typer(runs.app, name="runs")
 app.add_typer(template.app, name="template")
+app.command()(import_pgbench)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")

@@ -60,7 +60,7 @@ def fill_weights(workload: Any) -> Any:
     left = max(HUNDRED - sum(stated, Decimal(0)), Decimal(0))
     kinds = [_kind(operations[place]) for place in open_places]
     portions = [Decimal(shares.get(kind, 0)) / kinds.count(kind) if kind else Decimal(0) for kind in kinds]
-    weights = dict(zip(open_places, _split(left, portions), strict=True))
+    weights = dict(zip(open_places, split_hundredths(left, portions), strict=True))
     return {
         **workload,
         "operations": [
@@ -92,7 +92,7 @@ def read_weight(value: Any) -> Decimal | None:
     return number if number.is_finite() and 0 <= number <= HUNDRED else None
 
 
-def _split(total: Decimal, portions: Sequence[Decimal]) -> list[Decimal]:
+def split_hundredths(total: Decimal, portions: Sequence[Decimal]) -> list[Decimal]:
     """Split ``total`` in proportion to ``portions``, in hundredths that add up to it (largest remainder first)."""
     whole = sum(portions, Decimal(0))
     if not whole:

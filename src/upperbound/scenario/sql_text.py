@@ -72,13 +72,17 @@ def tokenize(sql: str) -> Iterator[Token]:
     """
     position = 0
     while position < len(sql):
-        end, kind = _next_token(sql, position)
+        end, kind = next_token(sql, position)
         yield Token(kind, sql[position:end])
         position = end
 
 
-def _next_token(sql: str, start: int) -> tuple[int, TokenKind]:
-    """Return where the token that begins at ``start`` ends, and what it is."""
+def next_token(sql: str, start: int) -> tuple[int, TokenKind]:
+    """Return where the token that begins at ``start`` ends, and what it is.
+
+    Raises:
+        UnterminatedSql: it is a quote or comment without an end.
+    """
     if sql.startswith("/*", start):
         return _end_of_comment(sql, start), TokenKind.COMMENT
     if tag := _DOLLAR_TAG.match(sql, start):

@@ -1,0 +1,1 @@
+"""Script files of pgbench, read and turned into scenarios; see :mod:`upperbound.scenario.pgbench.importer`."""

@@ -1,0 +1,3 @@
+\if true
+SELECT 'no end;
+\endif
