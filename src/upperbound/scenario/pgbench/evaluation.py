@@ -122,7 +122,7 @@ def _other(function: str, values: Sequence[Value]) -> Value:
             convert = to_double if any(isinstance(value, float) for value in values) else to_integer
             return reduce(_lower if function == "least" else _higher, map(convert, values))
         case "pow":
-            return _double(math.pow, to_double(values[0]), to_double(values[1]))
+            return _power(to_double(values[0]), to_double(values[1]))
         case _:
             raise KeyError(function)  # random and scattering functions are dealt with before
 
@@ -192,6 +192,18 @@ def _double(function: Callable[..., float], *values: float) -> float:
 def _signed(value: int) -> int:
     """Return the lowest 64 bits of a number as a signed one."""
     return (value + 2**63) % 2**64 - 2**63
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return a power, where it is too large or a power of 0 below 0 the infinity that C returns."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        pass
+    except ValueError:
+        if base:
+            return math.nan
+    return math.copysign(math.inf, base) if exponent % 2 == 1 else math.inf
 
 
 def _named(value: Value) -> str:

@@ -37,6 +37,8 @@ from upperbound.scenario.pgbench.fault import ExpressionError
         ("least(4, 3, 7)", 3),
         ("abs(-3) + abs(-0.5)", 3.5),
         ("sqrt(16) + ln(exp(2)) + power(2, 10)", 1030.0),
+        ("pow(0, -2) - pow(-10, 1001)", math.inf),
+        ("pow(-0.0, -3)", math.inf),
         ("pi()", math.pi),
         ("MOD(7, 4)", 3),
         ("1 / 0.0", math.inf),
