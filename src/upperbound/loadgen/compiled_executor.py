@@ -89,6 +89,11 @@ class CompiledExecutor(EventLoopExecutor):
 
     # The loop ---------------------------------------------------------------------------------------------------
 
+    def run(self) -> None:
+        """Serve the clients; see :meth:`EventLoopExecutor.run`."""
+        self._loop.previous_ns = time.perf_counter_ns()
+        super().run()
+
     def _spin(self, turn_end: int, timeout: float) -> int:
         """Let the compiled part work until ``turn_end``, and see to what it comes back with."""
         del timeout

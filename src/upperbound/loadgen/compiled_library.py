@@ -6,6 +6,8 @@ from pathlib import Path
 
 from psycopg import pq
 
+from upperbound.querylog.records import RECORD
+
 LIBRARY = Path(__file__).with_name("_loop.so")
 
 SENT, TURN_OVER, FULL, BELL, ROWS, OPERATIONS, FAILED, BROKEN, REST, WATCH, ASIDE = range(11)
@@ -158,13 +160,14 @@ def compiled_loop() -> CompiledLoop:
     try:
         library, libpq = ctypes.CDLL(str(LIBRARY)), ctypes.CDLL(_libpq_path())
         wanted = {
-            "ub_size_of_loop_head": LoopFields,
-            "ub_size_of_client": ClientFields,
-            "ub_size_of_statement": StatementFields,
-            "ub_size_of_operation": OperationFields,
-            "ub_size_of_rows": RowsFields,
+            "ub_size_of_loop_head": ctypes.sizeof(LoopFields),
+            "ub_size_of_client": ctypes.sizeof(ClientFields),
+            "ub_size_of_statement": ctypes.sizeof(StatementFields),
+            "ub_size_of_operation": ctypes.sizeof(OperationFields),
+            "ub_size_of_rows": ctypes.sizeof(RowsFields),
+            "ub_size_of_record": RECORD.size,
         }
-        misfits = [name for name, fields in wanted.items() if getattr(library, name)() != ctypes.sizeof(fields)]
+        misfits = [name for name, size in wanted.items() if getattr(library, name)() != size]
         if misfits:
             raise CompiledUnavailable(f"{LIBRARY.name} is of another version: {', '.join(misfits)}")
         return CompiledLoop(library, libpq)

@@ -28,8 +28,8 @@ from upperbound.workload.streams import ThreadStream
 TURN_NS = 250_000_000
 """The longest stretch between two rounds of housekeeping; a record reaches the recorder within this time."""
 
-IMMEDIATE_NS = 5_000
-"""An epoll call that returns sooner found events that had been there before it was made."""
+IMMEDIATE_NS, IMMEDIATE_EVENT_NS = 5_000, 300
+"""An epoll call that returns sooner than the first, and the second for each event, found what had been there before."""
 
 MOST_EVENTS = 64
 """Taken from epoll at once; the rest keeps its order, and by default each call clears room for a thousand."""
@@ -94,6 +94,8 @@ class EventLoopExecutor(Sender):
         self._random = random.Random(seed)  # noqa: S311 - spreads reconnections, protects nothing
         self._lost_since_ns = 0
         self._last_loss = ""
+        self._left_ns = 0
+        """When epoll was last left: what is there at the next look may have come at any time since."""
         self.times = LoopTimes()
         self._bell = Bell()
         self._register(self._bell)
@@ -169,6 +171,7 @@ class EventLoopExecutor(Sender):
             TargetUnreachable: no connection could be held for :data:`TARGET_LOST_NS`.
         """
         begun, waited_ns = time.perf_counter_ns(), 0
+        self._left_ns = begun
         while (timeout := self._housekeep(time.perf_counter_ns())) is not None:
             # Before the turn, so that what has just been handed over is not counted over a time that is a turn older.
             self.times = LoopTimes(time.perf_counter_ns() - begun, waited_ns, self._recorded_until_ns)
@@ -202,14 +205,15 @@ class EventLoopExecutor(Sender):
         )
         plain, swap, buffer, offset = self._plain, self._sink.swap, self._buffer, self._offset
         end_of_buffer = len(buffer)
-        waited, previous, listening = 0, now(), True
+        waited, previous, listening = 0, self._left_ns, True
+        wait = 0.0  # At first only a look at what has come since the last turn, however long that may take.
         while listening and (before := now()) < turn_end:
-            events = poll(timeout, MOST_EVENTS)
+            events = poll(wait, MOST_EVENTS)
             seen = now()
             pause = seen - before
             waited += pause
-            since = seen if pause > IMMEDIATE_NS else previous
-            previous = seen
+            since = seen if wait and pause > IMMEDIATE_NS + IMMEDIATE_EVENT_NS * len(events) else previous
+            previous, wait = seen, timeout
             for fd, event in events:
                 try:
                     client = by_fd[fd]
@@ -262,7 +266,7 @@ class EventLoopExecutor(Sender):
                     listening = False
                 except BellRung:
                     listening = False
-        self._buffer, self._offset = buffer, offset
+        self._buffer, self._offset, self._left_ns = buffer, offset, previous
         return waited
 
     def _housekeep(self, now_ns: int) -> int | None:

@@ -15,8 +15,10 @@
 #define EXPORTED __attribute__((visibility("default")))
 
 #define IDLE (-1)
-#define IMMEDIATE_NS 5000 /* An epoll call that returns sooner found events that had been there before it was made. */
-#define MOST_EVENTS 64
+/* An epoll call that takes less than the first, and the second for each event, found what had been there before. */
+#define IMMEDIATE_NS 5000
+#define IMMEDIATE_EVENT_NS 250
+#define MOST_EVENTS 1024 /* All threads that a worker is built for: what is taken later would seem to have come later. */
 #define BINARY_RESULT_NO 0
 
 typedef struct pg_conn PGconn;
@@ -88,7 +90,7 @@ struct client {
   int32_t retries;       /* Attempts of the operation before this one. */
   int32_t aside;         /* Whether what is in flight is none of its statements, but sent by Python. */
   int32_t operation;     /* In flight, or IDLE. */
-  int32_t chosen;    /* Next, but not sent yet, or IDLE. */
+  int32_t chosen;        /* Next, but not sent yet, or IDLE. */
   int32_t next_operation;
   int32_t operation_count;
   int32_t index;
@@ -108,7 +110,7 @@ struct loop {
   struct record *buffer;
   struct client *client; /* Whom the reason for coming back is about. */
   int64_t waited_ns;     /* Inside epoll, since the beginning. */
-  int64_t previous_ns;   /* When epoll was last left. */
+  int64_t previous_ns;   /* When epoll was last left, or the loop has begun. */
   int64_t since_ns;      /* The earliest that the events at hand may have been there. */
   int32_t descriptors;   /* The size of clients. */
   int32_t capacity;      /* Records that fit into the buffer. */
@@ -264,10 +266,11 @@ EXPORTED int32_t ub_spin(struct loop *loop, int64_t turn_end_ns) {
     int ready = epoll_wait(loop->epoll, loop->events, MOST_EVENTS, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms);
     int64_t seen = now_ns();
     loop->waited_ns += seen - before;
-    loop->since_ns = seen - before > IMMEDIATE_NS ? seen : loop->previous_ns;
-    loop->previous_ns = seen;
     loop->next_event = 0;
     loop->event_count = ready < 0 ? 0 : ready; /* A signal is Python's: it is told when this call ends. */
+    int64_t immediate = IMMEDIATE_NS + loop->event_count * IMMEDIATE_EVENT_NS;
+    loop->since_ns = seen - before > immediate ? seen : loop->previous_ns;
+    loop->previous_ns = seen;
     if (ready < 0)
       return TURN_OVER;
   }

@@ -15,7 +15,7 @@ from upperbound.loadgen.bell import BellRung
 from upperbound.loadgen.client import IDLE, Client
 from upperbound.loadgen.due_timer import DueTimer
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import IMMEDIATE_NS, EventLoopExecutor
+from upperbound.loadgen.event_loop import IMMEDIATE_EVENT_NS, IMMEDIATE_NS, EventLoopExecutor
 from upperbound.loadgen.opening import Connect
 from upperbound.loadgen.operations import Operation
 from upperbound.loadgen.sender import RecordSink
@@ -114,14 +114,15 @@ class OpenLoopExecutor(EventLoopExecutor):
         now, by_fd, timer, arrivals = time.perf_counter_ns, self._by_fd, self._timer.fd, self._backlog
         idle, backlog = self._idle, arrivals.waiting
         self._interrupted = False
-        waited, previous = 0, now()
+        waited, previous = 0, self._left_ns
+        wait = 0.0  # At first only a look at what has come since the last turn, however long that may take.
         while not self._interrupted and (before := now()) < turn_end:
             if arrivals.next_ns <= before:
                 arrivals.admit(min(before, self.stop_ns - 1))
             while backlog and idle:
                 self._start_next(idle.popleft())
-            events, since, pause = self._wait(previous, timeout)
-            previous = now()
+            events, since, pause = self._wait(previous, wait)
+            previous, wait = now(), timeout
             waited += pause
             for fd, event in events:
                 if fd == timer:
@@ -137,6 +138,7 @@ class OpenLoopExecutor(EventLoopExecutor):
                     self._lost(client, str(broken), now())
                 except BellRung:
                     self._interrupted = True
+        self._left_ns = previous
         return waited
 
     def _wait(self, previous: int, timeout: float) -> tuple[list[tuple[int, int]], int, int]:
@@ -149,7 +151,8 @@ class OpenLoopExecutor(EventLoopExecutor):
         if not self._idle or before < self._wake_ns(before, due):
             events = poll(timeout)
             seen = now()
-            return events, seen if seen - before > IMMEDIATE_NS else previous, seen - before
+            immediate = IMMEDIATE_NS + IMMEDIATE_EVENT_NS * len(events)
+            return events, seen if timeout and seen - before > immediate else previous, seen - before
         looked = previous
         while not (events := poll(0)) and now() < due:
             looked = now()

@@ -40,9 +40,13 @@ class Rig:
 
     def start(self, threads: int) -> None:
         self.executor.open(threads, lambda _: None)
+        self.run()
+        self.executor.begin()
+
+    def run(self) -> None:
+        """Let the loop run in a thread of its own; what it was told before is what it begins with."""
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
-        self.executor.begin()
 
     def _run(self) -> None:
         try:

@@ -81,6 +81,54 @@ def test_every_thread_sends_and_every_query_is_recorded(loop: Make, fresh_databa
     assert (records["intended_ns"] == records["start_ns"]).all()
 
 
+def test_what_the_loop_is_held_up_by_between_two_looks_is_lag_and_nothing_from_before_it_began_is(
+    loop: Make, fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    admin.execute("CREATE TABLE answered ()")
+    held = list[int]()
+
+    def answers() -> int:
+        return admin.execute("SELECT FROM answered").rowcount
+
+    def stream(thread: int) -> ThreadStream:
+        # Makes the housekeeping last, in the beginning and when a thread is added, while an answer is there.
+        if thread > 0:
+            before = answers()
+            until(lambda: answers() >= max(1, before), "the query in flight is answered")
+            since_ns = SystemClock().monotonic_ns()
+            for _ in range(100):
+                admin.execute("SELECT 1")
+            held.append(SystemClock().monotonic_ns() - since_ns)
+        return ThreadStream(repeat(0), (repeat(None),))
+
+    def connect() -> Connection:
+        connection = psycopg.Connection.connect(fresh_database, autocommit=True)
+        connection.pgconn.prepare(b"ub0", b"INSERT INTO answered DEFAULT VALUES")
+        return connection
+
+    sink = Sink()
+    executor = loop(
+        operations=[Operation((Statement(b"ub0", None),))],
+        stream=stream,
+        connect=connect,
+        sink=sink,
+        errors=ErrorTable(),
+        buffer_bytes=64 * RECORD.size,
+    )
+    load = Rig(executor, sink, ErrorTable())
+    executor.open(1, lambda _: None)
+    executor.begin()
+    executor.set_threads(2)
+    begun_ns = SystemClock().monotonic_ns()
+    load.run()
+    until(lambda: len(sink.parts) >= 2, "records arrive")
+    executor.set_threads(3)
+    until(lambda: len(held) == 2, "the loop was held up again")
+    records = load.finish()
+    assert (records["lag_ns"] <= SystemClock().monotonic_ns() - begun_ns).all()
+    assert records["lag_ns"].max() >= held[1]
+
+
 def test_no_query_starts_after_the_planned_stop_and_those_in_flight_are_kept(loop: Make, fresh_database: str) -> None:
     load = rig(fresh_database, loop, "SELECT pg_sleep(0.05)")
     stop_ns = SystemClock().monotonic_ns() + 400_000_000
