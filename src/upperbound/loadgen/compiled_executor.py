@@ -148,7 +148,7 @@ class CompiledExecutor(EventLoopExecutor):
             if reason == ASIDE:
                 fields.aside = 0
                 client.clear_result()
-                self._settle(client, fields.end_ns)
+                self._rolled_back(client, fields.end_ns)
             else:
                 self._fail(client, FailedResult(self._compiled, fields.result), fields.end_ns)
         except psycopg.OperationalError as error:

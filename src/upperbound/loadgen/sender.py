@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
-import psycopg  # noqa: TC002 - evaluated by readers of the annotations
+import psycopg
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 
 from upperbound.domain.outcomes import Outcome
@@ -90,7 +90,7 @@ class Sender(ABC):
         """
         client.lag_before_ns += lag_ns
         if client.failure is not None:
-            self._settle(client, end_ns)
+            self._rolled_back(client, end_ns)
         elif result.status not in (TUPLES_OK, COMMAND_OK):
             self._fail(client, result, end_ns)
         else:
@@ -114,6 +114,16 @@ class Sender(ABC):
 
     def _send_rollback(self, client: Client, rollback: Statement) -> None:
         client.send(rollback.name, None, None)
+
+    def _rolled_back(self, client: Client, end_ns: int) -> None:
+        """Settle a failed attempt when its ROLLBACK has been answered.
+
+        Raises ``psycopg.OperationalError`` when the transaction is open all the same: nothing more can be sent there.
+        """
+        link = client.connection.pgconn if client.connection is not None else None
+        if link is not None and link.transaction_status in _IN_TRANSACTION:
+            raise psycopg.OperationalError("a transaction could not be rolled back")
+        self._settle(client, end_ns)
 
     def _settle(self, client: Client, end_ns: int) -> None:
         """Try the operation again, from its first statement with the same parameters, or record its failure."""
