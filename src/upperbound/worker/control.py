@@ -38,6 +38,8 @@ RECONCILE_S = 5.0
 """Between two looks at the run's own row, in case an event was missed."""
 CANCEL_BEFORE_S = 10.0
 """How long before the drain timeout, after which the process is killed, queries in flight are cancelled."""
+CANCEL_AGAIN_S = 1.0
+"""Between two times: a request that comes between two statements of a transaction cancels nothing."""
 RETRY_S = 0.5
 """Between two attempts to do the last writes."""
 STORE_LOST_S = 60.0
@@ -270,8 +272,9 @@ class Control:
             self._write_heartbeat(status)
             self._published = status
         if self._cancel_at_ns is not None and now_ns >= self._cancel_at_ns and self._load is not None:
-            self._cancel_at_ns = None
-            log.warning("%d queries in flight were asked to cancel", self._load.cancel_in_flight())
+            if asked := self._load.cancel_in_flight():
+                log.warning("%d queries in flight were asked to cancel", asked)
+            self._cancel_at_ns = now_ns + int(CANCEL_AGAIN_S * 1e9)
 
     def _keep_watch(self) -> None:
         """Look at the load once a second, whatever the store does."""
