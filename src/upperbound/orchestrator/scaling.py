@@ -12,7 +12,7 @@ from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_he
 from upperbound.errors import ConfigurationError, Problem
 from upperbound.orchestrator.stopping import DRAIN_TIMEOUT_S
 from upperbound.scenario.kinds import ScalingMode
-from upperbound.scenario.loads import RATE_MAX, QpsLoad
+from upperbound.scenario.loads import RATE_MAX, FindMaxLoad, QpsLoad
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.events import NewEvent
@@ -79,6 +79,13 @@ def _resized(store: Store, run: RunRow, config: RunConfig, wanted: Wanted) -> Re
     """Return the targets that are new; none where neither threads nor workers are to change."""
     if wanted.threads is None and wanted.workers is None:
         return Resize({}, (), ())
+    if isinstance(config.scenario.load, FindMaxLoad):
+        # Each of its steps would count for a number of threads that it no longer has.
+        asked = [("threads", wanted.threads), ("workers", wanted.workers)]
+        hint = "let it find its answer, or stop it and keep threads busy with CONCURRENCY"
+        return [
+            Problem(key, "a search decides on its threads itself", hint) for key, value in asked if value is not None
+        ]
     return resize(
         run.worker_targets, carrying(store, run), room_of(config), threads=wanted.threads, workers=wanted.workers
     )
@@ -88,9 +95,10 @@ def _problems_of_rate(config: RunConfig, wanted: Wanted) -> list[Problem]:
     if wanted.target_qps is None:
         return []
     problems = []
-    if not isinstance(config.scenario.load, QpsLoad):
-        said = f"the run offers no rate: its load is {config.scenario.load.mode.value}"
-        problems.append(Problem("target_qps", said, "set threads or workers"))
+    load = config.scenario.load
+    if not isinstance(load, QpsLoad):
+        hint = "" if isinstance(load, FindMaxLoad) else "set threads or workers"
+        problems.append(Problem("target_qps", f"the run offers no rate: its load is {load.mode.value}", hint))
     if not 0 < wanted.target_qps <= RATE_MAX:
         problems.append(Problem("target_qps", f"a rate is above 0 and at most {RATE_MAX:g}, not {wanted.target_qps:g}"))
     if wanted.ramp_s:

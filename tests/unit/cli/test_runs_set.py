@@ -76,6 +76,25 @@ def test_a_rate_is_set_of_a_run_that_offers_one(store: Store) -> None:
     assert (change.target_qps, change.threads, change.workers) == (250.5, 8, 2)
 
 
+def test_the_threads_of_a_search_are_its_own(store: Store) -> None:
+    row = store.runs.get(RUN_ID)
+    scenario = {**row.scenario_config["scenario"], "load": {"mode": "FIND_MAX_CONCURRENCY"}}
+    search = "20261123-101500-abc125"
+    store.runs.create(NewRun(search, "Orders", {**row.scenario_config, "scenario": scenario}, 1, {"worker-0": 5}))
+    store.runs.acquire_lease(search, "controller", 60.0)
+    store.runs.transition(search, expected=RunStatus.PREPARED, to=RunStatus.STARTING)
+    store.runs.mark_running(search, 0)
+    with pytest.raises(ConfigurationError) as refused:
+        change_run(store, search, Wanted(threads=9, workers=2, target_qps=5), initiated_by="ada")
+    own = "a search decides on its threads itself"
+    assert [str(problem) for problem in refused.value.problems] == [
+        "target_qps: the run offers no rate: its load is FIND_MAX_CONCURRENCY",
+        f"threads: {own} (let it find its answer, or stop it and keep threads busy with CONCURRENCY)",
+        f"workers: {own} (let it find its answer, or stop it and keep threads busy with CONCURRENCY)",
+    ]
+    assert store.runs.get(search).worker_targets == {"worker-0": 5}
+
+
 @pytest.mark.parametrize(
     ("rate", "ramp_s", "said"), [(0.0, 0.0, "a rate is above 0"), (1e9, 0.0, "at most"), (5.0, 2.0, "changed at once")]
 )
