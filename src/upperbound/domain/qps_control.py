@@ -176,6 +176,16 @@ def control(state: QpsState, interval: Interval, bounds: QpsBounds) -> QpsState:
     return following
 
 
+def limit_reached(state: QpsState) -> tuple[str, ...]:
+    """Say what a run had reached that was ended at its bounds; empty for any other."""
+    if state.verdict is not Verdict.BOUNDS_LIMIT_REACHED:
+        return ()
+    threads = f"{state.threads:,} {'thread' if state.threads == 1 else 'threads'}"
+    workers = f"{state.workers:,} {'worker' if state.workers == 1 else 'workers'}"
+    reached = f"{state.achieved_qps:,.1f} of {state.target_qps:,.1f} per second were achieved in the end"
+    return (f"{reached} with {threads} on {workers}, which is all that scaling allows",)
+
+
 def _missed(state: QpsState, interval: Interval, *, at_ceiling: bool) -> int:
     """Return how many intervals in a row, this one included, have missed the rate with all threads there may be."""
     missed = interval.achieved_qps < interval.target_qps * ACHIEVED_LIMIT_PCT / 100

@@ -105,6 +105,9 @@ def _headline(summary: RunSummary) -> RenderableType:
         f"{summary.load_mode}, {_plural(summary.threads, 'thread')} on {_plural(summary.worker_count, 'worker')}, "
         f"warmup {seconds(summary.warmup_seconds)} ({count(summary.warmup_operations)} operations, not counted above)",
     )
+    if summary.arrivals is not None and summary.arrivals.threads is not None:
+        carried = f"{_plural(summary.arrivals.threads, 'thread')} on {_plural(summary.arrivals.workers, 'worker')}"
+        grid.add_row("carried by", f"{carried} in the end, as the rate needed and scaling allowed")
     return Group(title, grid)
 
 

@@ -1,11 +1,18 @@
 """What an open loop has offered, beside what it was to offer."""
 
+from typing import TYPE_CHECKING
+
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.offered import rate_problems
+from upperbound.domain.qps_control import QpsState, limit_reached
+from upperbound.domain.run_state import RunStatus
 from upperbound.scenario.kinds import Arrivals as ArrivalKind
 from upperbound.scenario.loads import QpsLoad
 from upperbound.scenario.model import Scenario
 from upperbound.views.view import View
+
+if TYPE_CHECKING:
+    from upperbound.store.runs import RunRow
 
 UNCHANGED_RATIO = 0.01
 """A mean this close to the rate of the scenario is that rate."""
@@ -34,6 +41,10 @@ class Arrivals(View):
     """Whether the figures may be compared with others at this rate; null for a run that has not ended."""
     problems: list[str]
     """Why not."""
+    threads: int | None = None
+    """Of all workers, at the end or now: what the rate was found to need, within the bounds of ``scaling``."""
+    workers: int | None = None
+    """Those that have these threads."""
 
 
 def target_rate(scenario: Scenario, figures: PhaseFigures) -> float | None:
@@ -48,12 +59,15 @@ def target_rate(scenario: Scenario, figures: PhaseFigures) -> float | None:
     return planned if abs(mean / planned - 1) <= UNCHANGED_RATIO and not scenario.load.stages else mean
 
 
-def arrivals_of(scenario: Scenario, figures: PhaseFigures, *, judged: bool) -> Arrivals | None:
-    """Return what became of the arrivals; None in a closed loop. Nothing is said of the rate unless ``judged``."""
+def arrivals_of(run: "RunRow", scenario: Scenario, figures: PhaseFigures) -> Arrivals | None:
+    """Return what became of the arrivals; None in a closed loop. Of the rate only a completed run says anything."""
     load, arrivals = scenario.load, figures.arrivals
     if not isinstance(load, QpsLoad) or arrivals is None:
         return None
-    problems = rate_problems(arrivals, poisson=load.arrivals is ArrivalKind.POISSON) if judged else ()
+    judged = run.status is RunStatus.COMPLETED
+    found = rate_problems(arrivals, poisson=load.arrivals is ArrivalKind.POISSON) if judged else ()
+    problems = [*limit_reached(QpsState.from_json(run.qps_controller_state)), *found] if judged else []
+    shares = [threads for threads in run.worker_targets.values() if threads]
     return Arrivals(
         kind=load.arrivals,
         expected=arrivals.expected,
@@ -64,5 +78,7 @@ def arrivals_of(scenario: Scenario, figures: PhaseFigures, *, judged: bool) -> A
         dropped=arrivals.dropped,
         unstarted=arrivals.unstarted,
         rate_offered=not problems if judged else None,
-        problems=list(problems),
+        problems=problems,
+        threads=sum(shares) or None,
+        workers=len(shares) or None,
     )

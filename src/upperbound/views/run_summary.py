@@ -289,7 +289,7 @@ def build_summary(
         error_pct=total.error_pct,
         latency=RunLatency(method=MERGED if run.total_workers_expected > 1 else None, **latency.to_json()),
         response_time=_response_time(total.response),
-        arrivals=arrivals_of(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
+        arrivals=arrivals_of(run, config.scenario, total),
         by_kind=_summaries(_by_kind(config.scenario, total.by_operation), total.seconds),
         by_operation=_summaries(_by_label(config.scenario, total.by_operation), total.seconds),
         workers=_workers(run, children, heartbeats, by_worker),

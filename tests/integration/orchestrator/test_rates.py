@@ -54,6 +54,8 @@ def test_a_rate_beyond_every_bound_ends_the_run_and_is_called_not_offered(bench:
     arrivals = load_summary(bench.store, run_id).arrivals
     assert arrivals is not None
     assert arrivals.rate_offered is False
+    assert (arrivals.threads, arrivals.workers) == (4, 1)
+    assert arrivals.problems[0].endswith("in the end with 4 threads on 1 worker, which is all that scaling allows")
     assert arrivals.started + arrivals.dropped + arrivals.unstarted == arrivals.offered
     assert arrivals.started == arrivals.completed == measured(bench.log(run_id)).num_rows
     assert arrivals.dropped > 0

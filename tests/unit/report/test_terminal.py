@@ -58,7 +58,8 @@ def test_closed_loop_latency_is_called_service_time() -> None:
 def open_loop(arrivals: ArrivalFigures) -> RunSummary:
     """Return the summary of a run that offered 100 per second, with its service times far below what users waited."""
     offered = offering({"UPDATE": ([1_000] * 1_000, [9_000] * 1_000)}, arrivals)
-    return summary([offered], scenario_config=config(*RATE).model_dump(mode="json"))
+    made = config(*RATE).model_dump(mode="json")
+    return summary([offered], scenario_config=made, worker_targets={"worker-0": 21, "worker-1": 0})
 
 
 def test_an_open_loop_shows_response_times_and_what_became_of_its_arrivals() -> None:
@@ -67,6 +68,7 @@ def test_an_open_loop_shows_response_times_and_what_became_of_its_arrivals() -> 
     assert "UPDATE 50.0 9.01" in text
     assert "all, service time only 50.0 1.00" in text
     assert "target 100 per second, constant arrivals: 2,000 offered, 1,995 started, 1,000 completed, 12 late" in text
+    assert "carried by 21 threads on 1 worker in the end, as the rate needed and scaling allowed" in text
     assert NOT_OFFERED not in text
 
 

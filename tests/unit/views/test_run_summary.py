@@ -25,6 +25,7 @@ from upperbound.domain.figures import ErrorFigure, PhaseFigures, TransactionFigu
 from upperbound.domain.histogram import Histogram, latency_ms
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
+from upperbound.domain.qps_control import QpsState, Verdict
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.errors import RunNotFound
@@ -207,11 +208,12 @@ def test_a_closed_loop_has_no_response_time_and_no_rate_to_offer() -> None:
 
 
 def offered(
-    *workers: ArrivalFigures, status: RunStatus = RunStatus.COMPLETED, overrides: Sequence[str] = ()
+    *workers: ArrivalFigures, status: RunStatus = RunStatus.COMPLETED, overrides: Sequence[str] = (), **run: Any
 ) -> RunSummary:
     """Return the summary of a run at 100 per second, of which each worker says what became of the arrivals."""
     measured = [offering({"UPDATE": ([1_000] * 1_000, [9_000] * 1_000)}, arrivals) for arrivals in workers]
-    return summary_of(measured, status=status, scenario_config=config(*RATE, *overrides).model_dump(mode="json"))
+    made = config(*RATE, *overrides).model_dump(mode="json")
+    return summary_of(measured, status=status, scenario_config=made, **run)
 
 
 def test_response_time_stands_beside_service_time() -> None:
@@ -236,7 +238,9 @@ def test_a_summary_from_before_there_were_rates_is_still_read() -> None:
 
 
 def test_arrivals_of_all_workers_are_counted_and_a_rate_that_was_offered_is_valid() -> None:
-    summary = offered(ArrivalFigures(1_000, 1_000, 999, 7, 0), ArrivalFigures(1_000, 1_000, 1_000, 1, 0))
+    targets = {"worker-0": 12, "worker-1": 11, "worker-2": 0}
+    two = ArrivalFigures(1_000, 1_000, 999, 7, 0), ArrivalFigures(1_000, 1_000, 1_000, 1, 0)
+    summary = offered(*two, worker_targets=targets)
     assert summary.target_qps == 100
     assert summary.arrivals is not None
     assert summary.arrivals.model_dump(mode="json") == {
@@ -250,6 +254,8 @@ def test_arrivals_of_all_workers_are_counted_and_a_rate_that_was_offered_is_vali
         "unstarted": 1,
         "rate_offered": True,
         "problems": [],
+        "threads": 23,
+        "workers": 2,
     }
 
 
@@ -265,6 +271,19 @@ def test_a_rate_that_was_not_offered_says_why_once_the_run_has_completed() -> No
     running = offered(short, short, status=RunStatus.RUNNING).arrivals
     assert running is not None
     assert (running.rate_offered, running.problems) == (None, [])
+
+
+def test_a_run_that_ended_at_its_bounds_has_not_offered_its_rate_however_little_was_left_over() -> None:
+    state = QpsState(target_qps=800, achieved_qps=412.3, threads=20, workers=2, verdict=Verdict.BOUNDS_LIMIT_REACHED)
+    nearly_all = ArrivalFigures(1_000, 1_000, 999, 7, 0)
+    at_bounds = offered(nearly_all, qps_controller_state=state.to_json()).arrivals
+    assert at_bounds is not None
+    assert at_bounds.rate_offered is False
+    carried = "20 threads on 2 workers, which is all that scaling allows"
+    assert at_bounds.problems == [f"412.3 of 800.0 per second were achieved in the end with {carried}"]
+    steady = offered(nearly_all, qps_controller_state=replace(state, verdict=Verdict.STEADY).to_json()).arrivals
+    assert steady is not None
+    assert (steady.rate_offered, steady.problems) == (True, [])
 
 
 def test_arrivals_at_random_may_be_as_few_as_chance_explains() -> None:
