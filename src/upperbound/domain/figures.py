@@ -68,6 +68,8 @@ class KindFigures:
     """The same from when each operation was due; None in a closed loop, where nothing is due."""
     transactions: TransactionFigures | None = None
     """Of the operations that are transactions or may be tried again; None where there are none."""
+    failed_ns: int = 0
+    """Time that the failed ones took in all, in nanoseconds; it is in no latency, but they kept threads busy."""
 
     @property
     def attempts(self) -> int:
@@ -93,6 +95,7 @@ class KindFigures:
             self.transactions + other.transactions
             if self.transactions and other.transactions
             else self.transactions or other.transactions,
+            self.failed_ns + other.failed_ns,
         )
 
     def __sub__(self, earlier: "KindFigures") -> "KindFigures":
@@ -104,6 +107,7 @@ class KindFigures:
             self.transactions - earlier.transactions
             if self.transactions and earlier.transactions
             else self.transactions,
+            _since(self.failed_ns, earlier.failed_ns),
         )
 
 
@@ -207,6 +211,15 @@ class PhaseFigures:
         """Failed attempts in percent of all; None when there were none."""
         return 100.0 * self.failed / self.attempts if self.attempts else None
 
+    @property
+    def mean_busy_ms(self) -> float | None:
+        """For how long an operation kept its thread busy, failed ones included; None when none has ended."""
+        if not self.attempts:
+            return None
+        histogram, failed_ns = self.histogram, sum(kind.failed_ns for kind in self.by_operation.values())
+        succeeded_ms = histogram.mean_us * histogram.total / 1e3 if histogram.total else 0.0
+        return (succeeded_ms + failed_ns / 1e6) / self.attempts
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; histograms are standard HdrHistogram V2 strings."""
         return {
@@ -219,6 +232,7 @@ class PhaseFigures:
                     "histogram": kind.histogram.encode(),
                     **({"response": kind.response.encode()} if kind.response is not None else {}),
                     **({"transactions": asdict(kind.transactions)} if kind.transactions is not None else {}),
+                    **({"failed_ns": kind.failed_ns} if kind.failed_ns else {}),
                 }
                 for label, kind in self.by_operation.items()
             },
@@ -253,6 +267,7 @@ class PhaseFigures:
                     Histogram.decode(kind["histogram"]),
                     Histogram.decode(kind["response"]) if "response" in kind else None,
                     TransactionFigures(**kind["transactions"]) if "transactions" in kind else None,
+                    kind.get("failed_ns", 0),
                 )
                 for label, kind in (data["by_operation"] if "by_operation" in data else data["by_kind"]).items()
             },

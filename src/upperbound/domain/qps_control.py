@@ -69,7 +69,7 @@ class Interval:
     achieved_qps: float
     """Attempts that ended, per second."""
     mean_service_ms: float | None
-    """None when nothing succeeded."""
+    """Of all that ended, for failed operations keep threads busy as well; None when none did."""
     waiting: int
     """Arrivals in the backlog at its end."""
     threads: int

@@ -38,6 +38,8 @@ class _Tally:
         self.latencies = np.zeros((operations, COUNTS_LEN), dtype=np.int64)
         self.succeeded = np.zeros(operations, dtype=np.int64)
         self.failed = np.zeros(operations, dtype=np.int64)
+        self.failed_ns = np.zeros(operations, dtype=np.int64)
+        """Time that these took."""
         self.retries = np.zeros(operations, dtype=np.int64)
         """Attempts after which another one followed."""
         self.unknown = np.zeros(operations, dtype=np.int64)
@@ -60,7 +62,9 @@ class _Tally:
         if records["retries"].any():
             self.retries += np.bincount(operation, records["retries"], minlength=operations).astype(np.int64)
         if not everything_ok:
-            self.failed += np.bincount(operation[~ok], minlength=operations)
+            bad, failed = records[~ok], operation[~ok]
+            self.failed += np.bincount(failed, minlength=operations)
+            np.add.at(self.failed_ns, failed, bad["end_ns"] - bad["start_ns"])
             lost = records["outcome"] == Outcome.CONNECTION_LOST
             self.unknown += np.bincount(operation[lost], minlength=operations)
             numbers, counts = np.unique(records["error"][~ok], return_counts=True)
@@ -180,6 +184,7 @@ class Recorder:
         with self._lock:
             tally = self._tallies[phase]
             latencies, succeeded, failed = tally.latencies.copy(), tally.succeeded.copy(), tally.failed.copy()
+            failed_ns = tally.failed_ns.copy()
             responses = tally.responses.copy() if tally.responses is not None else None
             errors, lag = dict(tally.errors), tally.lag.copy()
             warmup = self._tallies[Phase.WARMUP]
@@ -193,6 +198,7 @@ class Recorder:
                 histogram=_histogram(latencies[index]),
                 response=_histogram(responses[index]) if responses is not None else None,
                 transactions=transactions.get(index),
+                failed_ns=int(failed_ns[index]),
             )
             for index, label in enumerate(self._labels)
         }

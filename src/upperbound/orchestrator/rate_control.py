@@ -156,7 +156,6 @@ class RateControl:
         """Return what all workers have shown; those that have said nothing new are taken to be like the others."""
         phase = max((part.phase for part in parts), key=list(Phase).index)
         same = [part for part in parts if part.phase is phase]
-        histogram = merge(same).histogram
         scale = len(sharing) / len(same)
         active = sum(newest[worker].active_threads for worker in present if worker in newest)
         expected = [part.arrivals.expected / part.seconds for part in same if part.arrivals is not None]
@@ -167,7 +166,7 @@ class RateControl:
         return Interval(
             target_qps=scale * sum(expected),
             achieved_qps=scale * sum(part.attempted_qps or 0.0 for part in same),
-            mean_service_ms=histogram.mean_us / 1e3 if histogram.total else None,
+            mean_service_ms=merge(same).mean_busy_ms,
             waiting=sum(arrivals.unstarted for arrivals in shown if arrivals is not None),
             threads=sum(present.values()),
             workers=len(present),

@@ -39,7 +39,8 @@ def figures(draw: st.DrawFn, kinds: tuple[str, ...] = KINDS) -> PhaseFigures:
         histogram = draw(HISTOGRAMS)
         response = draw(HISTOGRAMS) if open_loop else None
         transactions = TransactionFigures(*(draw(COUNTS) for _ in range(3))) if label == "UPDATE" else None
-        by_operation[label] = KindFigures(histogram.total, draw(COUNTS), histogram, response, transactions)
+        counts = histogram.total, draw(COUNTS)
+        by_operation[label] = KindFigures(*counts, histogram, response, transactions, draw(COUNTS))
     errors = {
         label: ErrorFigure(draw(st.integers(1, 10**6)), draw(st.text(max_size=20)))
         for label in draw(st.lists(st.sampled_from(LABELS), unique=True))
@@ -184,6 +185,14 @@ class TestInterval:
         found = interval(counted(500, seconds=11.0), counted(400, seconds=10.0))
         assert found.qps == 100.0
         assert found.histogram.percentile_us(50) == 1_000
+
+    def test_a_failed_operation_keeps_its_thread_busy_as_well(self) -> None:
+        kinds = {
+            "quick": KindFigures(3, 1, Histogram.from_values([10_000] * 3), failed_ns=1_000_000_000),
+            "lost": KindFigures(0, 1, failed_ns=500_000_000),
+        }
+        assert PhaseFigures(Phase.MEASUREMENT, by_operation=kinds).mean_busy_ms == pytest.approx(1_530 / 5, rel=1e-3)
+        assert PhaseFigures(Phase.MEASUREMENT, by_operation={"quick": KindFigures()}).mean_busy_ms is None
 
     def test_errors_that_did_not_grow_are_left_out(self) -> None:
         snapshot = replace(counted(1), errors={"deadlock": ErrorFigure(2, "a"), "auth": ErrorFigure(1, "b")})

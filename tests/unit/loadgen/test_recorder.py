@@ -113,6 +113,8 @@ def test_the_figures_of_a_phase_are_those_of_a_plain_recount(phase: Phase, sizes
     }
     for kind, values in latencies.items():
         assert figures.by_operation[kind].histogram == Histogram.from_values(values), kind
+        lost = [plain(r)[2] - plain(r)[1] for r in own if plain(r)[8] and LABELS[plain(r)[5]] == kind]
+        assert figures.by_operation[kind].failed_ns == sum(lost), kind
     assert figures.generator.lag == Histogram.from_values([(plain(r)[3] + 500) // 1000 for r in own])
     assert figures.warmup_operations == int((~measured).sum())
     assert figures.logged_rows == len(records)

@@ -54,7 +54,7 @@ class Rig:
         assert store.runs.mark_running(RUN, 5.0)
         assert store.runs.acquire_lease(RUN, OWNER, 600)
         self.counted: dict[str, tuple[int, Histogram]] = {}
-        self.sequence = 0
+        self.sequence = self.failed = 0
         self.control = self.take_over()
 
     def take_over(self) -> RateControl:
@@ -75,8 +75,11 @@ class Rig:
         events = [event.data for event in self.store.events.all(RUN) if event.type is EventType.SET_WORKER_TARGET]
         return [data[key] for data in events if key in data]
 
-    def show(self, worker_id: str, *, operations: int, due: int, service_ms: float, active: int) -> None:
-        """Let a worker report what it did in one more second."""
+    def show(
+        self, worker_id: str, *, operations: int, due: int, service_ms: float, active: int, failed: int = 0
+    ) -> None:
+        """Let a worker report what it did in one more second, with failures that took a second each."""
+        self.failed += failed
         seconds, histogram = self.counted.get(worker_id, (0, Histogram()))
         seconds, histogram = seconds + 1, histogram + Histogram.from_values([round(service_ms * 1_000)] * operations)
         self.counted[worker_id] = (seconds, histogram)
@@ -86,7 +89,7 @@ class Rig:
         figures = PhaseFigures(
             Phase.MEASUREMENT,
             float(seconds),
-            {"POINT_LOOKUP": KindFigures(before, 0, histogram, histogram)},
+            {"POINT_LOOKUP": KindFigures(before, self.failed, histogram, histogram, failed_ns=self.failed * 10**9)},
             arrivals=arrivals,
         )
         group_id = group_of(worker_id)
@@ -151,6 +154,13 @@ def test_more_threads_are_told_with_the_state_that_decided_on_them(rig: Rig) -> 
     assert rig.state.threads == 8
     rig.second(operations=80, service_ms=50.0, active=5)
     assert rig.state.missed == 0, "threads that are still opened are waited for"
+
+
+def test_operations_that_fail_keep_threads_busy_as_well(rig: Rig) -> None:
+    rig.second()
+    rig.second(operations=96, failed=4)
+    assert rig.state.mean_service_ms == pytest.approx((96 * 19.9 + 4 * 1_000) / 100, rel=1e-3)
+    assert rig.told("target_threads") == [8], "4 of 100 per second that take a second each need four threads more"
 
 
 def test_nothing_is_decided_twice_on_one_report(rig: Rig) -> None:
