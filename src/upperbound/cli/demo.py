@@ -9,7 +9,7 @@ from upperbound.cli.options import JsonPath, Quiet, Store
 
 def demo(
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker processes.")] = 2,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of each worker.")] = 8,
+    threads: Annotated[int, typer.Option("--threads", "--connections", min=1, help="Threads of each worker.")] = 8,
     duration: Annotated[float, typer.Option("--duration", metavar="SECONDS", help="Length of the measurement.")] = 20,
     warmup: Annotated[
         float, typer.Option("--warmup", metavar="SECONDS", min=0, help="Length of the warmup before it.")

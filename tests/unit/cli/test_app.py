@@ -99,6 +99,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--wrokers", "2"], "--wrokers", "see `upperbound demo --help`"),
         (["demo", "--workers", "0"], "'--workers'", "see `upperbound demo --help`"),
         (["demo", "--threads", "many"], "'--threads'", "see `upperbound demo --help`"),
+        (["demo", "--connections", "0"], "'--threads'", "see `upperbound demo --help`"),
         (["demo", "--port", "70000"], "'--port'", "see `upperbound demo --help`"),
         (["run"], "SCENARIO", "see `upperbound run --help`"),
         (["runs"], "Missing command", "see `upperbound runs --help`"),
