@@ -192,12 +192,12 @@ class RateControl:
             log.warning("%s", describe(decided, threads, workers))
         targets = changed.targets if changed else {}
         events = [_event(worker, target, changed) for worker, target in targets.items()] if changed else []
-        self._write(decided, run, targets, events)
-        return decided.verdict is Verdict.BOUNDS_LIMIT_REACHED
+        written = self._write(decided, run, targets, events)
+        return written and decided.verdict is Verdict.BOUNDS_LIMIT_REACHED
 
-    def _write(self, state: QpsState, run: RunRow, targets: Mapping[str, int], events: Sequence[NewEvent]) -> None:
-        """Write state, targets and events together; none of it when somebody else has changed the run meanwhile."""
-        self._store.runs.set_qps_control(
+    def _write(self, state: QpsState, run: RunRow, targets: Mapping[str, int], events: Sequence[NewEvent]) -> bool:
+        """Write state, targets and events together; False, and nothing, when somebody has changed the run meanwhile."""
+        return self._store.runs.set_qps_control(
             self._run_id, state.to_json(), targets, events, expected=run.worker_targets, holder=self._owner
         )
 

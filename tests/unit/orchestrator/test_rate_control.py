@@ -207,6 +207,17 @@ def test_a_rate_that_is_missed_at_every_bound_ends_the_run(store: Store) -> None
     assert rig.state.verdict is Verdict.BOUNDS_LIMIT_REACHED
 
 
+def test_bounds_do_not_end_a_run_that_was_changed_while_they_were_looked_at(store: Store) -> None:
+    rig = Rig(store, config_of({"mode": "BOUNDED", "max_workers": 1, "max_threads": 4}))
+    for _ in range(3):
+        rig.second(operations=50, service_ms=80.0)
+    before = rig.run
+    store.runs.set_targets(RUN, {"worker-0": 3})
+    rig.show("worker-0", operations=50, due=100, service_ms=80.0, active=4)
+    assert not rig.control.tick(before), "what was decided on is no more"
+    assert rig.state.verdict is Verdict.STEADY
+
+
 def test_a_fixed_run_is_left_as_it_is_and_one_without_bounds_goes_on(store: Store) -> None:
     fixed = bounds_on_host(config_of({"mode": "FIXED", "min_workers": 1, "min_threads": 4}))
     assert (fixed.min_threads, fixed.max_threads, fixed.max_workers, fixed.patience_intervals) == (4, 4, 1, 3)
