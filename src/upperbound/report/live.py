@@ -144,7 +144,7 @@ def _guardrails(guardrails: Guardrails) -> str:
 def _readiness(view: LiveView) -> str:
     """Return how far the start is; how many connections are open a worker says in its own words."""
     ready = sum(worker.status in (WorkerStatus.READY, WorkerStatus.RUNNING) for worker in view.workers)
-    return f"{ready} of {view.workers_expected} workers ready, {view.target_threads} connections wanted"
+    return f"{ready} of {view.workers_expected} workers ready, {view.target_threads} threads wanted"
 
 
 def _workers(view: LiveView) -> Table:

@@ -79,7 +79,7 @@ def test_the_display_shows_a_sparkline_for_each_worker() -> None:
 def test_connection_progress_is_shown_before_the_start() -> None:
     text = words(live_display(starting()))
     assert "STARTING" in text
-    assert "1 of 2 workers ready, 16 connections wanted" in text
+    assert "1 of 2 workers ready, 16 threads wanted" in text
     assert "worker-1 CONNECTING 3 of 8 connections open" in text
 
 
@@ -106,7 +106,7 @@ def test_the_line_shows_a_measurement() -> None:
 
 def test_the_line_shows_connection_progress() -> None:
     assert live_line(starting()) == (
-        "STARTING: 1 of 2 workers ready, 16 connections wanted; "
+        "STARTING: 1 of 2 workers ready, 16 threads wanted; "
         "worker-0 8 connections open; worker-1 3 of 8 connections open"
     )
 
