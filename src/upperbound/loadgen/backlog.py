@@ -62,6 +62,8 @@ class Backlog:
         self._schedule: ArrivalSchedule | None = None
         self._start_ns = 0
         self._measure_from_ns = 0
+        self.border_ns = NEVER
+        """When what waits of the warmup is given up, as long as that is to come."""
         self._due: list[int] = []
         """The part of the schedule that has been computed, by the monotonic clock."""
         self._next = 0
@@ -87,8 +89,9 @@ class Backlog:
         if not self._start_ns:
             self.plan(now_ns, now_ns)
         self._accounted_ns = now_ns
+        self.border_ns = self._measure_from_ns
         if now_ns >= self._measure_from_ns:
-            self._counts = self._measured
+            self._begin_measurement()
         # From the beginning if that was just now, so that arrivals at random are the same in each run of one seed.
         self._reschedule(self._start_ns if now_ns - self._start_ns < SKIP_NS else now_ns, now_ns)
 
@@ -114,18 +117,23 @@ class Backlog:
         self._reschedule(now_ns, now_ns + 1)
 
     def admit(self, now_ns: int) -> None:
-        """Let everything that is due by ``now_ns`` wait for a thread, as far as there is room."""
+        """Let everything that is due by ``now_ns`` wait for a thread, as far as there is room.
+
+        From the border on nothing of the warmup waits any more.
+        """
         while self.next_ns <= now_ns:
             end = bisect_right(self._due, now_ns, self._next)
             due = self._due[self._next : end]
-            if self._counts is self._warmup and due[-1] >= self._measure_from_ns:
-                first = bisect_left(due, self._measure_from_ns)
+            if due[-1] >= self.border_ns:
+                first = bisect_left(due, self.border_ns)
                 self._queue(due[:first])
-                self.waiting.clear()
-                self._counts, due = self._measured, due[first:]
+                self._begin_measurement()
+                due = due[first:]
             self._queue(due)
             self._next = end
             self._step_on()
+        if now_ns >= self.border_ns:
+            self._begin_measurement()
 
     def take(self, now_ns: int) -> int:
         """Return when the arrival was due that has waited longest; it starts at ``now_ns``."""
@@ -146,6 +154,11 @@ class Backlog:
             self.next_ns = NEVER
             self.waiting.clear()
         self.published = {Phase.WARMUP: self._warmup.freeze(), Phase.MEASUREMENT: self._measured.freeze()}
+
+    def _begin_measurement(self) -> None:
+        """Give up what waits of the warmup, and count for the measurement from now on."""
+        self.waiting.clear()
+        self._counts, self.border_ns = self._measured, NEVER
 
     def _queue(self, due: list[int]) -> None:
         room = self._room - len(self.waiting)

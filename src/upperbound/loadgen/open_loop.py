@@ -117,7 +117,7 @@ class OpenLoopExecutor(EventLoopExecutor):
         waited, previous = 0, self._left_ns
         wait = 0.0  # At first only a look at what has come since the last turn, however long that may take.
         while not self._interrupted and (before := now()) < turn_end:
-            if arrivals.next_ns <= before:
+            if arrivals.next_ns <= before or arrivals.border_ns <= before:
                 arrivals.admit(min(before, self.stop_ns - 1))
             while backlog and idle:
                 self._start_next(idle.popleft())

@@ -65,6 +65,20 @@ def test_the_warmup_leaves_nothing_waiting_for_the_measurement() -> None:
     assert (warmup.expected, measured.expected) == pytest.approx((10, 2))
 
 
+def test_the_warmup_leaves_nothing_waiting_even_before_the_first_arrival_of_the_measurement() -> None:
+    backlog = Backlog(replace(THOUSAND, curve=RateCurve.flat(1.0), backlog_s=9.0))
+    backlog.plan(START, START + 5 * S // 2)
+    backlog.begin(START)
+    backlog.admit(START + 5 * S // 2 - 1)
+    assert list(backlog.waiting) == [START, START + S, START + 2 * S]
+    assert backlog.border_ns == START + 5 * S // 2
+    backlog.admit(backlog.border_ns)
+    assert (list(backlog.waiting), backlog.next_ns, backlog.border_ns) == ([], START + 3 * S, NEVER)
+    backlog.publish(START + 3 * S, NEVER)
+    assert backlog.published[Phase.WARMUP].unstarted == 3
+    assert backlog.published[Phase.MEASUREMENT].offered == 1
+
+
 def test_the_stop_is_exact_and_what_waits_then_is_left_over() -> None:
     backlog = begun()
     stop = START + 5 * MS
