@@ -121,11 +121,14 @@ def _problems(
         problems.append(Problem("threads", f"a run needs at least one thread, not {total}"))
     elif count >= 1 and total < count * room.min_threads:
         lowest = f"{count} x {room.min_threads} = {count * room.min_threads} threads"
-        problems.append(Problem("threads", f"{total} are too few: the run carries at least {lowest}"))
+        fewer, fewest = total // room.min_threads, room.min_workers * room.min_threads
+        hint = f"set workers={fewer} as well" if fewer >= room.min_workers else f"the fewest are {fewest}"
+        problems.append(Problem("threads", f"{total} are too few: the run carries at least {lowest}", hint))
     elif count >= 1 and -(-total // count) > room.per_worker:
         most = f"{count} x {room.per_worker} = {count * room.per_worker} threads"
-        needed = -(-total // room.per_worker)
-        problems.append(Problem("threads", f"{total} are too many for {most}", f"set workers={needed} as well"))
+        needed, allowed = -(-total // room.per_worker), _most_workers(targets, carrying, room)
+        hint = f"set workers={needed} as well" if needed <= allowed else f"the most are {allowed * room.per_worker}"
+        problems.append(Problem("threads", f"{total} are too many for {most}", hint))
     return problems
 
 
@@ -137,9 +140,15 @@ def _problems_of_workers(
     if room.max_workers is not None and workers > room.max_workers:
         return [Problem("workers", f"{workers} are too many: the scenario's max_workers is {room.max_workers}")]
     left = room.capacity - len(targets)
-    if workers - len(carrying) > left:
+    if workers > _most_workers(targets, carrying, room):
         said = (
             f"{workers} are too many: {left} may still join, of {room.capacity} that the run had room for at its start"
         )
         return [Problem("workers", said, "give the scenario scaling BOUNDED with a max_workers, and start it anew")]
     return []
+
+
+def _most_workers(targets: Mapping[str, int], carrying: Mapping[str, int], room: Room) -> int:
+    """Return how many workers may carry the run at once: an id is never used twice, and each takes of the capacity."""
+    most = len(carrying) + room.capacity - len(targets)
+    return most if room.max_workers is None else min(most, room.max_workers)

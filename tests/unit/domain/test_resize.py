@@ -46,7 +46,10 @@ def test_what_is_so_already_changes_nothing() -> None:
 def test_every_problem_is_told_at_once() -> None:
     assert told(TWO, Room(16, max_workers=3, max_threads=5), workers=4, threads=30) == [
         "workers: 4 are too many: the scenario's max_workers is 3",
-        "threads: 30 are too many for 4 x 5 = 20 threads (set workers=6 as well)",
+        "threads: 30 are too many for 4 x 5 = 20 threads (the most are 15)",
+    ]
+    assert told(TWO, Room(16, max_workers=3, max_threads=5), threads=13) == [
+        "threads: 13 are too many for 2 x 5 = 10 threads (set workers=3 as well)"
     ]
     assert told(TWO, workers=0, threads=0) == [
         "workers: a run needs at least one worker, not 0",
@@ -56,7 +59,10 @@ def test_every_problem_is_told_at_once() -> None:
 
 def test_a_floor_and_a_full_run_are_told_with_their_numbers() -> None:
     assert told(TWO, Room(16, min_threads=3), threads=5) == [
-        "threads: 5 are too few: the run carries at least 2 x 3 = 6 threads"
+        "threads: 5 are too few: the run carries at least 2 x 3 = 6 threads (set workers=1 as well)"
+    ]
+    assert told(TWO, Room(16, min_workers=2, min_threads=3), threads=5) == [
+        "threads: 5 are too few: the run carries at least 2 x 3 = 6 threads (the fewest are 6)"
     ]
     assert told(TWO, Room(16, min_workers=2), workers=1) == ["workers: 1 are too few: the scenario's min_workers is 2"]
     (full,) = told(TWO, Room(3), workers=5)
