@@ -14,6 +14,7 @@ from upperbound.domain.run_state import RunStatus
 from upperbound.report.find_max import find_max_result
 from upperbound.report.wording import MISSING, count, milliseconds, percent, rate, seconds
 from upperbound.views.arrivals import Arrivals
+from upperbound.views.changes import Change
 from upperbound.views.objectives import SloCheck
 from upperbound.views.run_list import RunListEntry
 from upperbound.views.run_summary import Latency, RunSummary
@@ -24,6 +25,7 @@ LAGGING: Final = "the lag is above the median latency: the slowest percent waite
 PLANNED_ENDS: Final = frozenset({"duration_over", "search_over"})
 """The completion reasons of runs that have carried their whole plan."""
 _STYLES: Final = {RunStatus.COMPLETED: "bold green", RunStatus.CANCELLED: "bold yellow", RunStatus.FAILED: "bold red"}
+_CHANGES_SHOWN: Final = 20
 _LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 
 
@@ -37,6 +39,8 @@ def result(summary: RunSummary, mix: Mapping[str, Decimal] | None = None) -> Ren
     if any(kind.transactions for kind in summary.by_operation.values()):
         parts.append(_transactions(summary))
     parts.append(_workers(summary))
+    if summary.changes:
+        parts.append(_changes(summary.changes))
     if summary.errors:
         parts.append(_errors(summary))
     if summary.slo.checks:
@@ -198,6 +202,23 @@ def _workers(summary: RunSummary) -> Table:
             count(worker.failed),
             rate(worker.qps),
             milliseconds(worker.p95_ms),
+        )
+    return table
+
+
+def _changes(changes: Sequence[Change]) -> Table:
+    """Return who has changed the load and when; of very many the last ones."""
+    left = max(0, len(changes) - _CHANGES_SHOWN)
+    title = f"Changes of the load after the first {count(left)}" if left else "Changes of the load"
+    table = _table(title, ["by"], ["at", "threads", "workers", "rate", "within"])
+    for change in changes[-_CHANGES_SHOWN:]:
+        table.add_row(
+            Text(change.initiated_by),
+            seconds(change.at_s),
+            count(change.threads),
+            count(change.workers),
+            f"{rate(change.target_qps)}/s" if change.target_qps is not None else MISSING,
+            seconds(change.ramp_seconds) if change.ramp_seconds else "at once",
         )
     return table
 

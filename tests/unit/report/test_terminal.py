@@ -12,6 +12,7 @@ from upperbound.domain.figures import ErrorFigure, PhaseFigures
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.terminal import CLIENT_BOUND, LAGGING, NOT_OFFERED, result, run_list
+from upperbound.views.changes import Change
 from upperbound.views.run_list import build_run_list
 from upperbound.views.run_summary import RunSummary, build_summary
 
@@ -70,6 +71,23 @@ def test_an_open_loop_shows_response_times_and_what_became_of_its_arrivals() -> 
     assert "target 100 per second, constant arrivals: 2,000 offered, 1,995 started, 1,000 completed, 12 late" in text
     assert "carried by 21 threads on 1 worker in the end, as the rate needed and scaling allowed" in text
     assert NOT_OFFERED not in text
+
+
+def change(at_s: float, **changes: Any) -> Change:
+    given = {"at_s": at_s, "initiated_by": "plan", "threads": 40, "workers": 2, "ramp_seconds": 0.0} | changes
+    return Change.model_validate(given)
+
+
+def test_every_change_of_the_load_is_listed_and_the_last_one_told_before_any_figure() -> None:
+    ada = change(12.5, initiated_by="ada", threads=9, workers=3, target_qps=250.0, ramp_seconds=5.0)
+    text = words(result(summary().model_copy(update={"changes": [change(3.0), ada]})))
+    assert "The load was changed 2 times, at 12.5 s to 9 threads on 3 workers and 250 per second" in text
+    assert "Changes of the load by at threads workers rate within" in text
+    assert "plan 3.0 s 40 2 - at once" in text
+    assert "ada 12.5 s 9 3 250/s 5.0 s" in text
+    many = words(result(summary().model_copy(update={"changes": [change(float(n)) for n in range(45)]})))
+    assert "Changes of the load after the first 25" in many
+    assert ("plan 24.0 s" in many, "plan 25.0 s" in many) == (False, True)
 
 
 def test_a_rate_that_was_not_offered_is_told_before_any_table() -> None:
