@@ -12,6 +12,7 @@ import upperbound
 from upperbound.api.access.guard import Access, Guard
 from upperbound.api.access.policy import AccessPolicy
 from upperbound.api.errors import ApiProblem, install_handlers
+from upperbound.api.live.hub import LiveHub
 from upperbound.api.routes import docs, health, info, login
 from upperbound.api.services import ControllerServices, in_thread
 
@@ -41,6 +42,7 @@ def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
         license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
+    app.state.live = LiveHub(services.store, services.clock, pushes=services.pushes)
     app.state.access = access = Access(policy, services.clock)
     install_handlers(app)
     app.add_middleware(Guard, access=access)
@@ -55,12 +57,16 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Look after runs for as long as the application serves."""
+    """Look after runs, and show them, for as long as the application serves."""
     services: ControllerServices = app.state.services
+    live: LiveHub = app.state.live
+    live.open()
+    services.controller.listen(live.hear)
     services.controller.open()
     try:
         yield
     finally:
+        await live.close()
         await in_thread(services.controller.close)
 
 

@@ -9,6 +9,8 @@ from anyio import to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from upperbound.api.live.hub import LiveHub
+from upperbound.api.live.pushes import LivePushes
 from upperbound.clock import Clock
 from upperbound.orchestrator.controller import Controller
 from upperbound.store.engine import Store
@@ -30,6 +32,8 @@ class ControllerServices:
     settings: tuple[SettingEntry, ...] = ()
     """The settings in effect, secrets masked."""
     debug: bool = False
+    pushes: LivePushes | None = None
+    """What workers of runs that are started here push; None lets nobody push."""
 
 
 def services_of(connection: HTTPConnection) -> ControllerServices:
@@ -40,6 +44,12 @@ def services_of(connection: HTTPConnection) -> ControllerServices:
 
 Services = Annotated[ControllerServices, Depends(services_of)]
 """The services, as a route's argument."""
+
+
+def live_of(connection: HTTPConnection) -> LiveHub:
+    """Return what lets viewers watch runs: that of the application that a request or a WebSocket belongs to."""
+    live: LiveHub = connection.app.state.live
+    return live
 
 
 async def in_thread(

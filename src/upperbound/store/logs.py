@@ -108,6 +108,11 @@ class LogRepository:
                 connection.execute(self._insert, rows)
         return len(rows)
 
+    def last_sequence(self, run_id: str) -> int:
+        """Return the sequence of the run's last line; 0 when there is none."""
+        with self._database.connection() as connection:
+            return int(connection.execute(self._last, {"run": run_id}).scalar_one())
+
     def after(
         self,
         run_id: str,

@@ -1,7 +1,7 @@
 """A run while it goes on: the last second, not the average since the start."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from upperbound.views.view import View
 if TYPE_CHECKING:
     from upperbound.store.heartbeats import HeartbeatRow
     from upperbound.store.runs import RunRow
-    from upperbound.store.snapshots import SnapshotRow
+    from upperbound.store.snapshots import Snapshot, SnapshotRow
 
 SHORTEST_INTERVAL_S: Final = 0.2
 """A shorter time says nothing of a rate, as at the begin of a phase; the reading before it is shown for longer."""
@@ -88,6 +88,49 @@ class LiveView(View):
     """The search for the highest load; None when the run makes none, or has not begun with it."""
 
 
+@dataclass(frozen=True)
+class LiveReading:
+    """What one reading of the tables says of a run, before it is put into a form."""
+
+    run: "RunRow"
+    config: RunConfig
+    heartbeats: tuple["HeartbeatRow", ...]
+    workers: tuple[LiveWorker, ...]
+    """One for each heartbeat, in the same order."""
+    intervals: Mapping[str, PhaseFigures]
+    """What each worker that counts has counted in the last interval, by worker id."""
+    totals: Mapping[str, PhaseFigures]
+    """What each worker that counts has counted in its phase so far, by worker id."""
+    last: PhaseFigures
+    """The last interval of all workers that count."""
+    total: PhaseFigures
+    """The phase so far of all workers that count."""
+
+    @property
+    def counted(self) -> tuple[LiveWorker, ...]:
+        """The workers that enter the sums: those that live and have not failed."""
+        return tuple(worker for worker in self.workers if _counts(worker))
+
+    @property
+    def qps(self) -> float | None:
+        """Successful operations per second over the last interval; None before there is one."""
+        rates = [worker.qps for worker in self.counted if worker.qps is not None]
+        return sum(rates) if rates else None
+
+    @property
+    def target_qps(self) -> float | None:
+        """The rate to offer, over the last interval; None in a closed loop, and before there is one."""
+        wanted = [one.arrivals.expected / one.seconds for one in self.intervals.values() if one.arrivals is not None]
+        return sum(wanted) if wanted else None
+
+    @property
+    def target_threads(self) -> int:
+        """Threads wanted of all workers that count; a worker names its own only once it sends."""
+        if not self.run.elapsed_s:
+            return sum(self.config.threads)
+        return sum(worker.target_threads for worker in self.counted)
+
+
 @dataclass
 class _Track:
     """What is remembered of one worker between two readings."""
@@ -130,53 +173,43 @@ class LiveTracker:
         self, run: "RunRow", heartbeats: Sequence["HeartbeatRow"], snapshots: Mapping[str, "SnapshotRow"]
     ) -> LiveView:
         """Return the run as these rows show it; ``snapshots`` are the newest by worker id, of whatever phase."""
+        return live_view(self.read(run, heartbeats, snapshots))
+
+    def read(
+        self, run: "RunRow", heartbeats: Sequence["HeartbeatRow"], snapshots: Mapping[str, "Snapshot"]
+    ) -> LiveReading:
+        """Take in what the tables say; ``snapshots`` are the newest by worker id, of whatever phase.
+
+        Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError` for a snapshot that cannot be read; those
+        that can be and were given before it are taken in.
+        """
         config = self._config = self._config or RunConfig.model_validate(run.scenario_config)
-        for worker_id, snapshot in snapshots.items():
-            track = self._tracks.setdefault(worker_id, _Track())
+        self.remember(snapshots.values())
+        workers = tuple(self._worker(beat) for beat in heartbeats)
+        counted = [worker.worker_id for worker in workers if _counts(worker)]
+        tracks = {worker_id: self._tracks[worker_id] for worker_id in counted if worker_id in self._tracks}
+        intervals = {worker_id: track.last for worker_id, track in tracks.items() if track.last is not None}
+        totals = {worker_id: track.newest for worker_id, track in tracks.items() if track.newest is not None}
+        return LiveReading(
+            run=run,
+            config=config,
+            heartbeats=tuple(heartbeats),
+            workers=workers,
+            intervals=intervals,
+            totals=totals,
+            last=_merged(intervals.values()),
+            total=_merged(totals.values()),
+        )
+
+    def remember(self, snapshots: Iterable["Snapshot"]) -> None:
+        """Take in snapshots, of each worker the oldest first; one that is known, or older than one that is, is nothing.
+
+        Raises what :meth:`read` raises.
+        """
+        for snapshot in snapshots:
+            track = self._tracks.setdefault(snapshot.worker_id, _Track())
             if snapshot.sequence > track.sequence:
                 track.read(snapshot.sequence, PhaseFigures.from_json(snapshot.figures))
-        workers = tuple(self._worker(beat) for beat in heartbeats)
-        alive = [worker for worker in workers if _counts(worker)]
-        tracks = [self._tracks[worker.worker_id] for worker in alive if worker.worker_id in self._tracks]
-        last = _merged([track.last for track in tracks])
-        total = _merged([track.newest for track in tracks])
-        latency = latency_ms(last.latencies)
-        due = total.arrivals
-        targets = [
-            track.last.arrivals.expected / track.last.seconds
-            for track in tracks
-            if track.last is not None and track.last.arrivals is not None
-        ]
-        load = config.scenario.load
-        phase_elapsed_s, phase_total_s = _phase_time(run, PhasePlan(load.warmup_seconds, load.duration_seconds))
-        rates = [worker.qps for worker in alive if worker.qps is not None]
-        return LiveView(
-            run_id=run.run_id,
-            name=run.name,
-            status=run.status,
-            phase=run.phase,
-            elapsed_s=run.elapsed_s,
-            phase_elapsed_s=phase_elapsed_s,
-            phase_total_s=phase_total_s,
-            qps=sum(rates) if rates else None,
-            target_qps=sum(targets) if targets else None,
-            waiting=None if due is None else due.unstarted,
-            dropped=None if due is None else due.dropped,
-            p50_ms=latency.p50_ms,
-            p95_ms=latency.p95_ms,
-            p99_ms=latency.p99_ms,
-            operations=total.operations,
-            failed=total.failed,
-            error_pct=total.error_pct,
-            generator_busy_pct=last.generator.busy_pct,
-            active_threads=sum(worker.active_threads for worker in alive),
-            # A worker names its own only once it sends.
-            target_threads=sum(worker.target_threads for worker in alive) if run.elapsed_s else sum(config.threads),
-            workers_expected=run.total_workers_expected,
-            workers=workers,
-            guardrails=guardrails_of(run, config.scenario),
-            find_max=find_max_of(run),
-        )
 
     def _worker(self, beat: "HeartbeatRow") -> LiveWorker:
         track = self._tracks.get(beat.worker_id, _Track())
@@ -184,7 +217,8 @@ class LiveTracker:
             worker_id=beat.worker_id,
             group_id=beat.group_id,
             status=beat.status,
-            health=worker_health(beat.age_s),
+            # One that has said its last word is not missed.
+            health=WorkerHealth.HEALTHY if beat.status is WorkerStatus.COMPLETED else worker_health(beat.age_s),
             detail=(beat.last_error if beat.status is WorkerStatus.FAILED else None) or beat.detail,
             active_threads=beat.active_threads,
             target_threads=beat.target_threads,
@@ -195,13 +229,49 @@ class LiveTracker:
         )
 
 
+def live_view(reading: LiveReading) -> LiveView:
+    """Return what a terminal shows of a run."""
+    run, scenario = reading.run, reading.config.scenario
+    latency = latency_ms(reading.last.latencies)
+    due = reading.total.arrivals
+    phase_elapsed_s, phase_total_s = phase_time(
+        run, PhasePlan(scenario.load.warmup_seconds, scenario.load.duration_seconds)
+    )
+    return LiveView(
+        run_id=run.run_id,
+        name=run.name,
+        status=run.status,
+        phase=run.phase,
+        elapsed_s=run.elapsed_s,
+        phase_elapsed_s=phase_elapsed_s,
+        phase_total_s=phase_total_s,
+        qps=reading.qps,
+        target_qps=reading.target_qps,
+        waiting=None if due is None else due.unstarted,
+        dropped=None if due is None else due.dropped,
+        p50_ms=latency.p50_ms,
+        p95_ms=latency.p95_ms,
+        p99_ms=latency.p99_ms,
+        operations=reading.total.operations,
+        failed=reading.total.failed,
+        error_pct=reading.total.error_pct,
+        generator_busy_pct=reading.last.generator.busy_pct,
+        active_threads=sum(worker.active_threads for worker in reading.counted),
+        target_threads=reading.target_threads,
+        workers_expected=run.total_workers_expected,
+        workers=reading.workers,
+        guardrails=guardrails_of(run, scenario),
+        find_max=find_max_of(run),
+    )
+
+
 def _counts(worker: LiveWorker) -> bool:
     return worker.health is not WorkerHealth.DEAD and worker.status is not WorkerStatus.FAILED
 
 
-def _merged(figures: Sequence[PhaseFigures | None]) -> PhaseFigures:
+def _merged(figures: Collection[PhaseFigures]) -> PhaseFigures:
     """Merge the figures of the latest phase among them: at a change of phase some workers are a second ahead."""
-    known = [one for one in figures if one is not None]
+    known = list(figures)
     if not known:
         return PhaseFigures(Phase.MEASUREMENT)
     phases = {one.phase for one in known}
@@ -209,7 +279,7 @@ def _merged(figures: Sequence[PhaseFigures | None]) -> PhaseFigures:
     return merge([one for one in known if one.phase is phase])
 
 
-def _phase_time(run: "RunRow", plan: PhasePlan) -> tuple[float, float | None]:
+def phase_time(run: "RunRow", plan: PhasePlan) -> tuple[float, float | None]:
     """Return how long the run's phase has lasted and how long it is planned to, in seconds."""
     elapsed_s = run.elapsed_s or 0.0
     if run.phase is Phase.WARMUP:
