@@ -123,14 +123,16 @@ class Dismiss:
 
 @dataclass(frozen=True)
 class KeepGuardrails:
-    """Write the guardrails' state and the targets to the run's row, in one write.
-
-    Comes before the events that announce the targets: should those never be appended, workers still find them there.
-    """
+    """Write the guardrails' state, the targets that have changed and the events that tell of both, or nothing."""
 
     state: GuardrailState
-    targets: Mapping[str, int]
-    """Threads by worker id, of the workers whose target changes and of one that is added; empty when none does."""
+    verdicts: tuple[WarnWorker | ScaleDown | AddWorker, ...] = ()
+    """What the workers are told, in order; empty when only something is to be remembered."""
+
+    @property
+    def targets(self) -> Mapping[str, int]:
+        """Threads by worker id, of the workers whose target changes and of one that is added."""
+        return {each.worker_id: each.new for each in self.verdicts if isinstance(each, ScaleDown | AddWorker)}
 
 
 Action = (
@@ -145,9 +147,6 @@ Action = (
     | EndLost
     | Launch
     | Dismiss
-    | AddWorker
     | KeepGuardrails
-    | WarnWorker
-    | ScaleDown
 )
 """Anything :func:`~upperbound.domain.decide.decide` may ask for."""

@@ -19,14 +19,13 @@ from upperbound.domain.actions import (
     SetPhase,
     Stop,
 )
-from upperbound.domain.guardrails import AddWorker, Exhausted, ScaleDown, WarnWorker, evaluate
+from upperbound.domain.guardrails import Exhausted, evaluate
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.run_view import KillSignal, Limits, LossPolicy, RunView, WorkerView
 
 __all__ = [
     "Action",
-    "AddWorker",
     "Cancel",
     "Complete",
     "Dismiss",
@@ -41,10 +40,8 @@ __all__ = [
     "MarkRunning",
     "Process",
     "RunView",
-    "ScaleDown",
     "SetPhase",
     "Stop",
-    "WarnWorker",
     "WorkerView",
     "decide",
     "is_over",
@@ -195,14 +192,11 @@ def _guard(view: RunView, elapsed_s: float) -> list[Action]:
         return []
     new_worker = None if view.awaits_a_worker else view.new_worker
     state, verdicts = evaluate(view.guardrail_state, view.readings(), view.guardrails, elapsed_s, new_worker)
-    actions: list[Action] = []
-    if state != view.guardrail_state:
-        targets = {verdict.worker_id: verdict.new for verdict in verdicts if isinstance(verdict, ScaleDown | AddWorker)}
-        actions.append(KeepGuardrails(state, targets))
+    told = tuple(verdict for verdict in verdicts if not isinstance(verdict, Exhausted))
+    actions: list[Action] = [KeepGuardrails(state, told)] if state != view.guardrail_state else []
     for verdict in verdicts:
         if isinstance(verdict, Exhausted):
             return [*actions, Fail(verdict.reason), *_signal(view, KillSignal.TERM)]
-        actions.append(verdict)
     return actions
 
 

@@ -23,7 +23,7 @@ from upperbound.domain.actions import (
 )
 from upperbound.domain.decide import decide, is_over
 from upperbound.domain.events import EventType
-from upperbound.domain.guardrails import AddWorker, GuardrailState, ScaleDown, WarnWorker
+from upperbound.domain.guardrails import GuardrailState
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.resize import group_of, next_worker
 from upperbound.domain.run_state import RunStatus, next_status
@@ -34,6 +34,7 @@ from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
 from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
+from upperbound.orchestrator.guardrail_events import announce
 from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED, rate_control
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
@@ -287,9 +288,8 @@ class RunLoop:
             case MarkRunning(missing=missing):
                 return self._mark_running(missing)
             case SetPhase(phase=phase):
-                store.runs.set_phase(run_id, phase, holder=self._owner)
-                if phase is Phase.MEASUREMENT:
-                    store.events.append(run_id, EventType.SET_PHASE, {"phase": phase.value})
+                told = NewEvent(EventType.SET_PHASE, {"phase": phase.value}) if phase is Phase.MEASUREMENT else None
+                store.runs.set_phase(run_id, phase, told, holder=self._owner)
             case Stop(reason=reason) | Fail(reason=reason):
                 level = logging.ERROR if isinstance(action, Fail) else logging.INFO
                 log.log(level, "run %s ends its load: %s", run_id, reason)
@@ -311,7 +311,7 @@ class RunLoop:
             case Launch(worker_ids=worker_ids):
                 for worker_id in worker_ids:
                     self._launch(worker_id, run.phase)
-            case EndLost() | Dismiss() | KeepGuardrails() | WarnWorker() | ScaleDown() | AddWorker():
+            case EndLost() | Dismiss() | KeepGuardrails():
                 self._guard(action)
         return True
 
@@ -336,7 +336,7 @@ class RunLoop:
         except WorkerFailed as error:
             self._store.heartbeats.upsert(replace(beat, status=WorkerStatus.FAILED, last_error=str(error)))
 
-    def _guard(self, action: EndLost | Dismiss | KeepGuardrails | WarnWorker | ScaleDown | AddWorker) -> None:
+    def _guard(self, action: EndLost | Dismiss | KeepGuardrails) -> None:
         """Carry out what keeps a run going in spite of trouble with a worker; the run's status stays as it is."""
         store, run_id = self._store, self._run_id
         match action:
@@ -349,23 +349,9 @@ class RunLoop:
                 log.warning("run %s goes on without a worker that was added: %s", run_id, reason)
                 self._crew.end(worker_id)
                 store.runs.set_targets(run_id, {worker_id: 0}, holder=self._owner)
-            case KeepGuardrails(state=state, targets=targets):
-                store.runs.set_guardrails(run_id, state.to_json(), targets, holder=self._owner)
-            case WarnWorker(worker_id=worker_id, reason=reason):
-                log.warning("%s is over a guardrail: %s", worker_id, reason)
-                data = {"worker_id": worker_id, "reason": reason}
-                store.events.append(run_id, EventType.GUARDRAIL_WARNING, data, scope="WORKER")
-            case ScaleDown(worker_id=worker_id, previous=previous, new=new, detail=detail):
-                log.warning("%s goes from %d to %d threads: %s", worker_id, previous, new, detail)
-                change = {"worker_id": worker_id, "previous": previous, "new": new}
-                said = {"reason": "guardrail", "detail": detail}
-                store.events.append(run_id, EventType.SCALE_DOWN, {**change, **said}, scope="WORKER")
-            case AddWorker(worker_id=worker_id, new=new):
-                log.warning("%s is added and gets %d threads that were taken from others", worker_id, new)
-                change = {"worker_id": worker_id, "target_threads": new, "ramp_seconds": 0}
-                store.events.append(
-                    run_id, EventType.SET_WORKER_TARGET, {**change, "reason": "guardrail"}, scope="WORKER"
-                )
+            case KeepGuardrails(state=state, verdicts=verdicts):
+                told = [announce(verdict) for verdict in verdicts]
+                store.runs.set_guardrails(run_id, state.to_json(), action.targets, told, holder=self._owner)
 
     def _transition(
         self,
@@ -397,7 +383,7 @@ class RunLoop:
             self._crew.clear_target()
         collected = collect(self._store, self._run_id, worker_ids, self._run_folder)
         figures = collected.figures
-        self._store.results.finish_parent(
+        written = self._store.results.finish_parent(
             self._run_id,
             ParentResult(
                 worker_count=len(worker_ids),
@@ -413,7 +399,10 @@ class RunLoop:
                 enrichment_status="SKIPPED",
                 enrichment_reason="this version does not read the server's own statistics",
             ),
+            holder=self._owner,
         )
+        if not written:
+            return  # The run is another controller's by now, which the next tick says.
         self._collected = self._at_rest
         log.info(
             "processed: %d operations and %d failed, %s rows in the query log",

@@ -293,9 +293,15 @@ class Orchestrator:
                 query_log=None,
                 failure_reason=reason,
             ),
+            holder=self._owner,
         )
         self._store.runs.transition(
-            run_id, expected=run.status, to=failed, phase=Phase.COMPLETED, completion_reason=reason
+            run_id,
+            expected=run.status,
+            to=failed,
+            phase=Phase.COMPLETED,
+            completion_reason=reason,
+            holder=self._owner,
         )
         self._store.runs.release_lease(run_id, self._owner)
 

@@ -12,7 +12,7 @@ from upperbound.domain.worker_state import TERMINAL, WorkerStatus
 from upperbound.errors import RunNotFound
 from upperbound.store.database import Database
 from upperbound.store.dialects import upsert
-from upperbound.store.tables import test_results
+from upperbound.store.tables import run_status, test_results
 from upperbound.store.types import store_now
 
 JsonObject = Mapping[str, Any]
@@ -133,13 +133,15 @@ class ResultRepository:
         )
         self._database.write(statement)
 
-    def finish_parent(self, run_id: str, result: ParentResult) -> None:
+    def finish_parent(self, run_id: str, result: ParentResult, *, holder: str | None = None) -> bool:
         """Write what all workers have done together into the run's own result; may be repeated.
 
-        Status, phase and times are the run's and follow it by themselves. None leaves a column as it is. Raises
-        :class:`RunNotFound`.
+        Status, phase and times are the run's and follow it by themselves. None leaves a column as it is. A ``holder``
+        changes nothing when the run's lease is another's by now, or nobody's, and is told so by False: it was held up,
+        and knows less than who went on. Raises :class:`RunNotFound`.
         """
-        self._update_parent(run_id, {name: value for name, value in vars(result).items() if value is not None})
+        values = {name: value for name, value in vars(result).items() if value is not None}
+        return self._update_parent(run_id, values, holder=holder)
 
     def set_environment(self, run_id: str, environment: JsonObject) -> None:
         """Keep what the run was made on and with. Raises :class:`RunNotFound`."""
@@ -168,7 +170,14 @@ class ResultRepository:
         statement = self._select.where(columns.run_id == run_id, columns.worker_id.is_not(None))
         return [ResultRow(**row) for row in self._database.rows(statement.order_by(columns.worker_group_id))]
 
-    def _update_parent(self, run_id: str, values: Mapping[str, Any]) -> None:
+    def _update_parent(self, run_id: str, values: Mapping[str, Any], *, holder: str | None = None) -> bool:
         statement = sa.update(test_results).where(test_results.c.test_id == run_id)
-        if not self._database.write(statement.values({**values, "updated_at": self._now})):
-            raise RunNotFound(f"there is no run {run_id!r} in the store", hint="`upperbound runs list` shows them")
+        # Locked, so that nobody takes the run over between this look and the write.
+        owner = sa.select(run_status.c.lease_owner).where(run_status.c.run_id == run_id).with_for_update()
+        with self._database.transaction() as connection:
+            held = connection.execute(owner).first()
+            if holder is not None and held is not None and held.lease_owner != holder:
+                return False
+            if not connection.execute(statement.values({**values, "updated_at": self._now})).rowcount:
+                raise RunNotFound(f"there is no run {run_id!r} in the store", hint="`upperbound runs list` shows them")
+        return True

@@ -279,14 +279,15 @@ class RunRepository:
         statement = sa.select(runs.run_id, remaining).where(runs.run_id.in_(list(run_ids)))
         return {row["run_id"]: row["remaining_s"] for row in self._database.rows(statement)}
 
-    def set_phase(self, run_id: str, phase: Phase, *, holder: str | None = None) -> None:
-        """Move on to a phase; a run that is there or beyond stays as it is. Raises :class:`RunNotFound`.
+    def set_phase(self, run_id: str, phase: Phase, event: NewEvent | None = None, *, holder: str | None = None) -> bool:
+        """Move on to a phase and say whether that changed it; a run that is there or beyond stays as it is.
 
-        A controller that was held up may write when another has long brought the run further.
+        ``event`` is appended in the same transaction, once: with the change. A controller that was held up may write
+        when another has long brought the run further. Raises :class:`RunNotFound`.
         """
         phases = list(Phase)
         earlier = run_status.c.phase.in_(phases[: phases.index(phase)])
-        self._change(run_id, {"phase": phase}, earlier, holder=holder)
+        return self._change(run_id, {"phase": phase}, earlier, event=event, holder=holder)
 
     def update_rollup(self, run_id: str, rollup: Rollup, *, holder: str | None = None) -> None:
         """Write what all workers have done together. Raises :class:`RunNotFound`."""
@@ -297,13 +298,19 @@ class RunRepository:
         self._set_targets(run_id, targets, {}, holder=holder)
 
     def set_guardrails(
-        self, run_id: str, state: Mapping[str, Any], targets: Mapping[str, int], *, holder: str | None = None
+        self,
+        run_id: str,
+        state: Mapping[str, Any],
+        targets: Mapping[str, int],
+        events: Sequence[NewEvent] = (),
+        *,
+        holder: str | None = None,
     ) -> None:
-        """Write what the guardrails remember together with the targets they have changed, or neither.
+        """Write what the guardrails remember with the targets they have changed and what tells of them.
 
-        Raises :class:`RunNotFound`.
+        All of it or nothing. Raises :class:`RunNotFound`.
         """
-        self._set_targets(run_id, targets, {"guardrail_state": dict(state)}, holder=holder)
+        self._set_targets(run_id, targets, {"guardrail_state": dict(state)}, events=events, holder=holder)
 
     def resize(
         self,

@@ -3,14 +3,32 @@
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
+from upperbound.errors import RunNotFound
 from upperbound.store.engine import Store
 from upperbound.store.events import NewEvent
+from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, Rollup
 
 ROUNDS = 50
+
+
+def result(*, operations: int) -> ParentResult:
+    return ParentResult(
+        worker_count=1,
+        threads=1,
+        operations=operations,
+        failed=0,
+        warmup_operations=0,
+        duration_s=1.0,
+        qps=1.0,
+        figures=None,
+        query_log=None,
+    )
 
 
 def test_two_controllers_that_reach_for_a_run_at_once_never_both_own_it(
@@ -52,9 +70,9 @@ def test_a_controller_that_was_held_up_until_another_has_taken_over_changes_noth
     starting, failed = RunStatus.STARTING, RunStatus.FAILED
     assert not store.runs.transition("run-1", expected=starting, to=failed, event=stop, holder="slow")
     assert not store.runs.mark_running("run-1", 0, stop, holder="slow")
-    store.runs.set_phase("run-1", Phase.COOLDOWN, holder="slow")
+    assert not store.runs.set_phase("run-1", Phase.COOLDOWN, stop, holder="slow")
     store.runs.set_targets("run-1", {"worker-0": 0}, holder="slow")
-    store.runs.set_guardrails("run-1", {"state": "critical"}, {"worker-0": 1}, holder="slow")
+    store.runs.set_guardrails("run-1", {"state": "critical"}, {"worker-0": 1}, [stop], holder="slow")
     store.runs.set_find_max("run-1", {}, {"worker-0": 1}, [stop], holder="slow")
     store.runs.update_rollup("run-1", Rollup(1, 1, 1, 1, 1, 1.0), holder="slow")
 
@@ -63,3 +81,16 @@ def test_a_controller_that_was_held_up_until_another_has_taken_over_changes_noth
     for name in ("status", "phase", "worker_targets", "guardrail_state", "find_max_state", "total_ops", "updated_at"):
         assert getattr(after, name) == getattr(before, name), name
     assert store.runs.mark_running("run-1", 0, holder="next")
+
+
+def test_a_result_is_the_owners_to_write(store: Store, new_run: Callable[..., NewRun]) -> None:
+    store.runs.create(new_run())
+    assert store.runs.acquire_lease("run-1", "next", 60)
+    assert store.results.finish_parent("run-1", result(operations=90), holder="next")
+    assert not store.results.finish_parent("run-1", result(operations=40), holder="slow"), "it knows less"
+    assert store.results.get("run-1").operations == 90
+    assert store.runs.release_lease("run-1", "next")
+    assert not store.results.finish_parent("run-1", result(operations=80), holder="next"), "a write that came late"
+    assert store.results.get("run-1").operations == 90
+    with pytest.raises(RunNotFound, match="nope"):
+        store.results.finish_parent("nope", result(operations=1), holder="next")

@@ -290,6 +290,25 @@ def test_what_guardrails_remember_is_written_with_the_targets_they_change(store:
     store.runs.set_guardrails("run-1", {"state": "normal"}, {})
     run = store.runs.get("run-1")
     assert (run.guardrail_state, run.worker_targets) == ({"state": "normal"}, {"worker-0": 6, "worker-1": 8})
+    assert store.events.after("run-1") == []
+    lowered = NewEvent(EventType.SCALE_DOWN, {"worker_id": "worker-1", "previous": 8, "new": 7}, "WORKER")
+    store.runs.set_guardrails("run-1", state, {"worker-1": 7}, [lowered])
+    assert [(event.type, event.scope) for event in store.events.after("run-1")] == [(EventType.SCALE_DOWN, "WORKER")]
+    beyond_json = NewEvent(EventType.SCALE_DOWN, {"new": float("nan")})
+    with pytest.raises(Exception, match="JSON"):
+        store.runs.set_guardrails("run-1", {"state": "normal"}, {"worker-1": 1}, [beyond_json])
+    run = store.runs.get("run-1")
+    assert (run.guardrail_state, run.worker_targets["worker-1"]) == (state, 7), "all of it or nothing"
+
+
+def test_a_phase_is_told_of_once_and_only_with_its_change(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run())
+    told = NewEvent(EventType.SET_PHASE, {"phase": Phase.MEASUREMENT.value})
+    assert store.runs.set_phase("run-1", Phase.MEASUREMENT, told)
+    assert not store.runs.set_phase("run-1", Phase.MEASUREMENT, told), "a repeated write adds no event"
+    assert store.runs.set_phase("run-1", Phase.COOLDOWN)
+    assert not store.runs.set_phase("run-1", Phase.MEASUREMENT, told), "neither does a late one"
+    assert [event.data for event in store.events.after("run-1")] == [{"phase": "MEASUREMENT"}]
 
 
 def test_a_status_and_the_event_that_goes_with_it_are_written_together_or_not_at_all(

@@ -21,15 +21,19 @@ from upperbound.domain.decide import (
     MarkRunning,
     Process,
     RunView,
-    ScaleDown,
     SetPhase,
     Stop,
-    WarnWorker,
     WorkerView,
     decide,
     is_over,
 )
-from upperbound.domain.guardrails import GuardrailLimits, GuardrailMode, GuardrailState
+from upperbound.domain.guardrails import (
+    GuardrailLimits,
+    GuardrailMode,
+    GuardrailState,
+    ScaleDown,
+    WarnWorker,
+)
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import TERMINAL, RunStatus, next_status
 from upperbound.domain.worker_state import WorkerStatus
@@ -453,13 +457,15 @@ class TestGuardrails:
     def test_nothing_is_written_while_all_is_well(self) -> None:
         assert decide(guarded(10.0, 20.0)) == []
 
-    def test_what_is_remembered_is_written_with_the_targets_before_the_events(self) -> None:
-        keep, warn, lower = decide(guarded(95.0, 20.0))
+    def test_what_is_remembered_is_written_with_the_targets_and_what_tells_of_them(self) -> None:
+        (keep,) = decide(guarded(95.0, 20.0))
         assert isinstance(keep, KeepGuardrails)
         assert keep.targets == {"worker-0": 8}
         assert keep.state.records[0].at_s == 10.0
-        assert warn == WarnWorker("worker-0", "CPU 95 % (limit 80 %)")
-        assert lower == ScaleDown("worker-0", 10, 8, "CPU 95 % (limit 80 %) for 1 interval")
+        assert keep.verdicts == (
+            WarnWorker("worker-0", "CPU 95 % (limit 80 %)"),
+            ScaleDown("worker-0", 10, 8, "CPU 95 % (limit 80 %) for 1 interval"),
+        )
         assert decide(guarded(95.0, 20.0, guardrail_state=keep.state)) == [], "the same readings again"
 
     def test_the_phase_goes_on_beside_it(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from upperbound.domain.decide import (
-    AddWorker,
     Complete,
     Dismiss,
     Fail,
@@ -14,11 +13,10 @@ from upperbound.domain.decide import (
     Launch,
     LossPolicy,
     RunView,
-    ScaleDown,
     WorkerView,
     decide,
 )
-from upperbound.domain.guardrails import GuardrailLimits
+from upperbound.domain.guardrails import AddWorker, GuardrailLimits, ScaleDown, WarnWorker
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
@@ -113,7 +111,7 @@ def test_what_a_guardrail_takes_from_some_goes_to_a_worker_that_is_added() -> No
     assert kept.state.threads_taken == 0
     assert kept.state.degraded_reason == ""
     assert [record.action for record in kept.state.records] == ["WARNING", "SCALE_DOWN", "SCALE_OUT"]
-    assert [action for action in actions if isinstance(action, AddWorker)] == [AddWorker("worker-3", 2)]
+    assert kept.verdicts[-1] == AddWorker("worker-3", 2)
 
 
 def test_without_room_it_is_taken_back() -> None:
@@ -125,5 +123,5 @@ def test_without_room_it_is_taken_back() -> None:
 def test_while_one_is_on_its_way_none_is_added() -> None:
     run = burning()
     actions = decide(replace(run, workers=(*run.workers, joiner(WorkerStatus.CONNECTING))))
-    assert [action for action in actions if isinstance(action, ScaleDown)]
-    assert not [action for action in actions if isinstance(action, AddWorker)]
+    (kept,) = [action for action in actions if isinstance(action, KeepGuardrails)]
+    assert [type(verdict) for verdict in kept.verdicts] == [WarnWorker, ScaleDown]
