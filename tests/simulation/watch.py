@@ -132,6 +132,8 @@ class Watch:
             raise Violation(f"{what}: START_TIME {before.start_time} became {row.start_time}")
         if before.end_time not in {None, row.end_time}:
             raise Violation(f"{what}: END_TIME {before.end_time} became {row.end_time}")
+        if (row.operations or 0) < (before.operations or 0):
+            raise Violation(f"{what}: the result counted {before.operations} operations and counts {row.operations}")
         if PHASES.index(row.phase) < PHASES.index(before.phase):
             raise Violation(f"{what}: phase {before.phase} went back to {row.phase} while {row.status}")
         self._lease(what, before, row)

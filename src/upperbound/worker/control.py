@@ -13,17 +13,16 @@ from functools import partial
 from upperbound.clock import Clock
 from upperbound.domain.arrivals import Share
 from upperbound.domain.events import EventType
-from upperbound.domain.histogram import latency_ms
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.worker_state import WorkerEvent, WorkerStatus, next_worker_status
 from upperbound.errors import StoreUnreachable
 from upperbound.store.engine import Store
 from upperbound.store.events import EventRow
-from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.worker.load_port import Load
+from upperbound.worker.reports import heartbeat_of, snapshot_of
 from upperbound.worker.resources import ResourceMeter, ResourceReader
 from upperbound.worker.thread_target import ThreadTarget
 
@@ -34,6 +33,8 @@ POLL_S = 0.5
 """Between two looks at the events."""
 START_POLL_S = 0.1
 """The same before the start, where it is how much later than START_TIME a worker may begin, and while draining."""
+EVENTS_AT_ONCE = 1000
+"""Events that one look reads from the store at most."""
 RECONCILE_S = 5.0
 """Between two looks at the run's own row, in case an event was missed."""
 CANCEL_BEFORE_S = 10.0
@@ -313,32 +314,38 @@ class Control:
             self._writes.popleft()
 
     def _read_events(self) -> None:
-        for event in self._store.events.after(self._options.run_id, self._sequence_seen):
-            if event.sequence <= self._sequence_seen:
-                continue
-            self._sequence_seen = event.sequence
-            if not _is_for(event, self._options):
-                continue
-            match event.type:
-                case EventType.START:
-                    self._reconcile()
-                case EventType.STOP:
-                    timeout_s = float(event.data.get("drain_timeout_seconds", 120.0))
-                    cancel_after_s = max(0.0, timeout_s - CANCEL_BEFORE_S)
-                    self._cancel_at_ns = self._clock.monotonic_ns() + int(cancel_after_s * 1e9)
-                    log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
-                    self._stop()
-                case EventType.SET_WORKER_TARGET if "sharing" in event.data:
-                    self._set_sharing(event.data["sharing"])
-                case EventType.SET_WORKER_TARGET if "target_qps" in event.data:
-                    self._set_rate(float(event.data["target_qps"]))
-                case EventType.SET_WORKER_TARGET:
-                    ramp_s = float(event.data.get("ramp_seconds") or 0.0)
-                    self._aim(int(event.data["target_threads"]), ramp_s, str(event.data.get("reason", "target")))
-                case EventType.SCALE_DOWN:
-                    self._aim(int(event.data["new"]), 0.0, str(event.data.get("detail", "scale down")))
-                case _:
-                    log.debug("event %s needs nothing here", event.type)
+        """Take what was ordered since the last look, until caught up: a target of long ago must not outlast a newer."""
+        while events := self._store.events.after(self._options.run_id, self._sequence_seen, EVENTS_AT_ONCE):
+            for event in events:
+                if event.sequence <= self._sequence_seen:
+                    continue  # Taken while the one before it was: a START lets the run's row be read, and that these.
+                self._sequence_seen = event.sequence
+                if _is_for(event, self._options):
+                    self._obey(event)
+            if len(events) < EVENTS_AT_ONCE:
+                return
+
+    def _obey(self, event: EventRow) -> None:
+        match event.type:
+            case EventType.START:
+                self._reconcile()
+            case EventType.STOP:
+                timeout_s = float(event.data.get("drain_timeout_seconds", 120.0))
+                cancel_after_s = max(0.0, timeout_s - CANCEL_BEFORE_S)
+                self._cancel_at_ns = self._clock.monotonic_ns() + int(cancel_after_s * 1e9)
+                log.info("STOP seen: %s, by %s", event.data.get("reason"), event.data.get("initiated_by"))
+                self._stop()
+            case EventType.SET_WORKER_TARGET if "sharing" in event.data:
+                self._set_sharing(event.data["sharing"])
+            case EventType.SET_WORKER_TARGET if "target_qps" in event.data:
+                self._set_rate(float(event.data["target_qps"]))
+            case EventType.SET_WORKER_TARGET:
+                ramp_s = float(event.data.get("ramp_seconds") or 0.0)
+                self._aim(int(event.data["target_threads"]), ramp_s, str(event.data.get("reason", "target")))
+            case EventType.SCALE_DOWN:
+                self._aim(int(event.data["new"]), 0.0, str(event.data.get("detail", "scale down")))
+            case _:
+                log.debug("event %s needs nothing here", event.type)
 
     def _reconcile(self) -> None:
         """Take the run's row at its word: started, stopping, or over."""
@@ -354,7 +361,8 @@ class Control:
             if not self.stopped.is_set():
                 log.info("the run is %s: the load ends", run.status.value)
             self._stop()
-        self._reconcile_target(run)
+        if self._sequence_seen < run.next_sequence_id:
+            self._reconcile_target(run)  # Else the row is older than what was heard since it was read.
 
     def _stop(self) -> None:
         self.stopped.set()
@@ -381,10 +389,7 @@ class Control:
         self._steer(now_ns)
 
     def _reconcile_target(self, run: RunRow) -> None:
-        """Take the row's target for this worker, in case an event was missed; 0 takes the worker out of the run.
-
-        The row is written before the event, so that it is never behind what was heard already.
-        """
+        """Take the row's target for this worker, in case an event was missed; 0 takes the worker out of the run."""
         target = run.worker_targets.get(self._options.worker_id)
         if target == 0:
             log.info("taken out of the run: the load ends")
@@ -442,45 +447,18 @@ class Control:
     def _take_snapshot(self, load: Load) -> Snapshot:
         """Return the figures of the present phase; while draining, those of the measurement."""
         phase = Phase.WARMUP if self.phase() is Phase.WARMUP else Phase.MEASUREMENT
-        figures = load.figures(phase)
-        latency = latency_ms(figures.latencies)
         self._snapshots_taken += 1
-        return Snapshot(
-            run_id=self._options.run_id,
-            test_id=self._options.test_id,
-            worker_id=self._options.worker_id,
-            group_id=self._options.group_id,
-            group_count=self._options.group_count,
-            sequence=self._snapshots_taken,
-            phase=phase,
-            elapsed_s=(self._clock.monotonic_ns() - self.order.start_ns) / 1e9,
-            operations=figures.operations,
-            failed=figures.failed,
-            qps=figures.operations / figures.seconds if figures.seconds > 0 else 0.0,
-            p50_ms=latency.p50_ms,
-            p95_ms=latency.p95_ms,
-            p99_ms=latency.p99_ms,
-            active_threads=load.active_threads,
-            target_threads=load.target_threads,
-            figures=figures.to_json(),
-        )
+        elapsed_s = (self._clock.monotonic_ns() - self.order.start_ns) / 1e9
+        return snapshot_of(load, self._options, sequence=self._snapshots_taken, phase=phase, elapsed_s=elapsed_s)
 
     def _write_heartbeat(self, status: WorkerStatus) -> None:
-        load, resources = self._load, self._resources.read()
-        succeeded, failed = load.totals() if load else (0, 0)
         self._store.heartbeats.upsert(
-            Heartbeat(
-                run_id=self._options.run_id,
-                worker_id=self._options.worker_id,
-                group_id=self._options.group_id,
+            heartbeat_of(
+                self._load,
+                self._options,
+                self._resources.read(),
                 status=status,
                 phase=self._phase_in(status),
-                active_threads=load.active_threads if load else 0,
-                target_threads=load.target_threads if load else 0,
-                cpu_pct=resources.cpu_pct,
-                memory_pct=resources.memory_pct,
-                queries=succeeded,
-                errors=failed,
                 last_error=self._last_error,
                 detail=self._detail,
             )

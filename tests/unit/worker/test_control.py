@@ -20,6 +20,7 @@ from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerEvent, WorkerStatus
 from upperbound.errors import IllegalTransition, StoreUnreachable
 from upperbound.store.engine import Store, open_store
+from upperbound.store.events import NewEvent
 from upperbound.store.heartbeats import HeartbeatRow
 from upperbound.store.runs import NewRun
 from upperbound.store.types import UtcTimestamp
@@ -658,6 +659,39 @@ def test_a_target_whose_event_was_missed_is_found_in_the_row_within_five_seconds
     assert rig.load.threads == []
     rig.advance(0.1)
     until(lambda: rig.load.threads == [2], "the target of the row holds")
+
+
+def test_a_target_that_is_set_while_the_row_is_read_is_not_taken_back_by_it(rig: Rig) -> None:
+    def resize(before: dict[str, int], threads: int) -> None:
+        event = NewEvent(EventType.SET_WORKER_TARGET, {"worker_id": WORKER, "target_threads": threads}, scope="WORKER")
+        assert rig.store.runs.resize(RUN, expected=before, targets={WORKER: threads}, events=[event])
+
+    rig.begin()
+    resize({}, 6)
+    until(lambda: rig.load.threads == [6], "the first target")
+
+    def between_row_and_events() -> None:
+        rig.network.before["after"] = lambda: resize({WORKER: 6}, 2)
+
+    rig.network.before["get"] = between_row_and_events
+    rig.advance(5.0)
+    until(lambda: rig.load.threads[-1] == 2, "the newer target")
+    rig.settle()
+    assert rig.load.threads == [6, 2]
+
+
+def test_all_orders_there_are_have_been_followed_before_the_first_heartbeat(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_module, "EVENTS_AT_ONCE", 3)
+    for threads in range(1, 7):
+        target(rig, threads, worker_id=WORKER)
+    rig.control.attach(rig.load)
+    followed: list[int] = []
+    rig.network.before["upsert"] = lambda: followed.extend(rig.load.threads)
+    rig.control.start()
+    until(lambda: rig.store.heartbeats.list(RUN), "the first heartbeat")
+    assert followed == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_target_of_the_plan_is_no_change(rig: Rig) -> None:
