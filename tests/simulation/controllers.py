@@ -166,6 +166,7 @@ class Controller:
         try:
             over, run = loop.tick()
             self.reachable_s = world.now_s
+            loop._backoff.reset()
             if over:
                 self.store.runs.release_lease(self.run_id, self.owner)
                 self.is_done = True
@@ -176,7 +177,7 @@ class Controller:
             if world.now_s - self.reachable_s > STORE_PATIENCE_S:
                 self.process.end(1)
                 return
-            wait_s = TICK_S
+            wait_s = loop._backoff.next_s()
         except RunFailed as error:
             world.say(self.name, str(error))
             self.process.end(1)

@@ -15,7 +15,7 @@ from upperbound.errors import StoreUnreachable
 from upperbound.launchers.base import WorkerSpec
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.results import ChildResult
-from upperbound.worker.control import HEARTBEAT_S, POLL_S, STORE_LOST_S, Control, WorkerOptions
+from upperbound.worker.control import HEARTBEAT_S, STORE_LOST_S, Control, WorkerOptions
 from upperbound.worker.main import START_TIMEOUT_S
 from upperbound.worker.resources import Resources
 
@@ -44,14 +44,10 @@ class SteppedControl(Control):
         super().__init__(store, thread.process.clock, options, plan, resources=IdleHost())
         self._drops_early_stop = network.broken is Break.DROP_EARLY_STOP
 
-    def turn(self) -> None:
-        """Do what one round of the control thread does."""
+    def turn(self) -> float:
+        """Do what one round of the control thread does, and return how long that would wait."""
         self._nudge.clear()
-        try:
-            self._turn(self._clock.monotonic_ns())
-            self._reachable_ns = self._clock.monotonic_ns()
-        except StoreUnreachable as error:
-            self._store_away(error)
+        return self._look_after()
 
     @property
     def nudged(self) -> bool:
@@ -242,14 +238,14 @@ class Worker:
     def _turn(self, control: SteppedControl) -> None:
         if self.finishing:
             return
-        control.turn()
+        wait_s = control.turn()
         self._check(control)
         if control.nudged:
             wait_s = 0.01
+        elif self.world.now_s > self.waits_since_s + QUIET_AFTER_S and not self._is_sending:
+            wait_s = max(wait_s, 2.0)
         else:
-            wait_s = POLL_S if control.started.is_set() else START_POLL_S
-            if self.world.now_s > self.waits_since_s + QUIET_AFTER_S and not self._is_sending:
-                wait_s = 2.0
+            wait_s = max(wait_s, START_POLL_S)
         self.control_thread.after(wait_s, lambda: self._turn(control))
 
     @property

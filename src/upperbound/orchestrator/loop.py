@@ -1,6 +1,7 @@
 """The orchestrator's loop over one run: read the tables, let the domain decide, write."""
 
 import logging
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from upperbound.domain.actions import (
     SetPhase,
     Stop,
 )
+from upperbound.domain.backoff import Backoff
 from upperbound.domain.decide import decide, is_over
 from upperbound.domain.events import EventType
 from upperbound.domain.guardrails import GuardrailState
@@ -57,6 +59,10 @@ LEASE_S = 6.0
 """How long the run is ours without another tick."""
 STORE_PATIENCE_S = 60.0
 """How long the store may be away before the loop gives up."""
+AWAY_FIRST_S = 1.0
+"""The longest wait after the first call that a store has failed; twice as long after each further one."""
+AWAY_MOST_S = 5.0
+"""The longest wait between two looks whether a store is back."""
 BRISK = frozenset({RunStatus.STARTING, RunStatus.STOPPING, RunStatus.CANCELLING})
 
 
@@ -105,6 +111,7 @@ class RunLoop:
         self._rollup: Rollup | None = None
         self._watch: Watch | None = None
         """Since when we have seen the heartbeats without a break."""
+        self._backoff = Backoff(AWAY_FIRST_S, AWAY_MOST_S, random.random)
         self._hurried = False
         self._left = False
 
@@ -132,7 +139,8 @@ class RunLoop:
         """Tick until the run is over, or is to be left, and return its row; ``on_tick`` sees the row after each tick.
 
         Raises:
-            StoreUnreachable: the store stayed away for :data:`STORE_PATIENCE_S`.
+            StoreUnreachable: the store stayed away for :data:`STORE_PATIENCE_S`, or is away when the end is forced;
+                then the processes of this controller are ended.
             RunFailed: another controller has taken the run over, or the store is away when the run is left; its workers
                 go on.
         """
@@ -141,6 +149,7 @@ class RunLoop:
             try:
                 over, run = self.tick()
                 reachable_ns = self._clock.monotonic_ns()
+                self._backoff.reset()
                 if on_tick is not None:
                     on_tick(run)
                 if over or self._left:
@@ -152,9 +161,13 @@ class RunLoop:
                 log.warning("the store has been away for %.0f s: %s", away_s, error)
                 if self._left:
                     raise RunFailed(f"run {self._run_id} is left while the store is away") from None
+                if self._forced:
+                    # Whoever wants the end at once does not want to wait until that can be written down.
+                    self._kill(KillSignal.KILL)
+                    raise
                 if away_s > STORE_PATIENCE_S:
                     raise
-                self._clock.sleep(TICK_S)
+                self._pause(self._backoff.next_s())
 
     def tick(self) -> tuple[bool, RunRow]:
         """Read, decide, write, once; returns whether the run is over, and its row as it was read.
@@ -417,11 +430,15 @@ class RunLoop:
 
     def _wait(self, seconds: float, run: RunRow) -> None:
         """Wait for the next tick: its time, the end of a process, the plan's next phase, or someone in a hurry."""
-        alive = len(self._crew.alive())
         if run.status is RunStatus.RUNNING and run.elapsed_s is not None:
             edges = (self._plan.warmup_s, self._plan.total_s, *(self._stages.begins_s if self._stages else ()))
             ahead = [edge - run.elapsed_s for edge in edges]
             seconds = min([seconds, *(edge + LOOK_S for edge in ahead if edge > 0)])
+        self._pause(seconds)
+
+    def _pause(self, seconds: float) -> None:
+        """Let time pass, but not beyond the end of a process or the wish of someone in a hurry."""
+        alive = len(self._crew.alive())
         deadline = self._clock.monotonic_ns() + int(seconds * 1e9)
         while self._clock.monotonic_ns() < deadline and not self._hurried and len(self._crew.alive()) == alive:
             self._clock.sleep(LOOK_S)

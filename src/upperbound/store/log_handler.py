@@ -7,6 +7,7 @@ line of its own.
 
 import logging
 import queue
+import random
 import secrets
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from upperbound.clock import Clock
+from upperbound.domain.backoff import Backoff
 from upperbound.domain.log_lines import LogLevel, LogSource
 from upperbound.errors import StoreUnreachable
 from upperbound.scenario.connection_url import mask_credentials
@@ -28,7 +30,9 @@ log = logging.getLogger(__name__)
 FLUSH_S: Final = 1.0
 """How long a line that is no warning may wait for others."""
 RETRY_S: Final = 1.0
-"""Between two attempts to write while the store is away."""
+"""The longest wait after the first attempt to write that has failed, as the store is away; then twice as long each."""
+RETRY_GROWTH: Final = 5
+"""How many times as long the longest wait may become."""
 CLOSE_S: Final = 5.0
 """How long the end of a process may wait for its last lines."""
 CAPACITY: Final = 5_000
@@ -87,7 +91,8 @@ class StoreLogHandler(logging.Handler):
         super().__init__()
         self._sink, self._writer, self._clock = sink, writer, clock
         self._capacity, self._reserved = capacity, reserved
-        self._flush_ns, self._retry_ns = int(flush_s * 1e9), int(retry_s * 1e9)
+        self._flush_ns = int(flush_s * 1e9)
+        self._backoff = Backoff(retry_s, RETRY_GROWTH * retry_s, random.random)
         self._close_s = close_s
         # Its put is safe in a signal handler that has interrupted another put, and never waits.
         self._queue: queue.SimpleQueue[_Taken | None] = queue.SimpleQueue()
@@ -154,8 +159,10 @@ class StoreLogHandler(logging.Handler):
             if now_ns < due_ns:
                 continue
             due_ns = None
-            if not self._write():
-                not_before_ns = due_ns = self._clock.monotonic_ns() + self._retry_ns
+            if self._write():
+                self._backoff.reset()
+            else:
+                not_before_ns = due_ns = self._clock.monotonic_ns() + int(self._backoff.next_s() * 1e9)
         self._write_the_rest()
 
     def _take(self, wait_s: float | None) -> None:
@@ -213,11 +220,12 @@ class StoreLogHandler(logging.Handler):
     def _write_the_rest(self) -> None:
         """Write until nothing waits or the deadline has come."""
         deadline_ns = self._deadline_ns or 0
+        self._backoff.reset()
         while not self._write():
             left_ns = deadline_ns - self._clock.monotonic_ns()
             if left_ns <= 0:
                 return
-            self._clock.sleep(min(self._retry_ns, left_ns) / 1e9)
+            self._clock.sleep(min(self._backoff.next_s(), left_ns / 1e9))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ It never shares a lock with the measuring loop: it reads counters the loop leave
 """
 
 import logging
+import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from functools import partial
 
 from upperbound.clock import Clock
 from upperbound.domain.arrivals import Share
+from upperbound.domain.backoff import Backoff
 from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase, PhasePlan
 from upperbound.domain.run_state import TERMINAL, RunStatus
@@ -41,8 +43,10 @@ CANCEL_BEFORE_S = 10.0
 """How long before the drain timeout, after which the process is killed, queries in flight are cancelled."""
 CANCEL_AGAIN_S = 1.0
 """Between two times: a request that comes between two statements of a transaction cancels nothing."""
-RETRY_S = 0.5
-"""Between two attempts to do the last writes."""
+AWAY_FIRST_S = 0.5
+"""The longest wait after the first call that a store has failed; twice as long after each further one."""
+AWAY_MOST_S = 5.0
+"""The longest wait between two looks whether a store is back."""
 STORE_LOST_S = 60.0
 """Without the store for this long a worker ends its load: nobody watches it."""
 
@@ -123,6 +127,7 @@ class Control:
         self._stop_requested = False
         self._writes: deque[Callable[[], None]] = deque()
         self._reachable_ns = clock.monotonic_ns()
+        self._backoff = store_backoff()
         self._heartbeat_due_ns = self._snapshot_due_ns = self._reconcile_due_ns = 0
         self._resources = resources or ResourceMeter(clock)
         self._steering = threading.Lock()
@@ -232,7 +237,8 @@ class Control:
                 if self._clock.monotonic_ns() >= deadline_ns:
                     log.warning("the store stays away; last rows are lost: %s", error)
                     return False
-                self._clock.sleep(RETRY_S)
+                left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
+                self._clock.sleep(min(self._backoff.next_s(), left_s))
             else:
                 return True
 
@@ -241,17 +247,28 @@ class Control:
     def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                self._turn(self._clock.monotonic_ns())
-                self._reachable_ns = self._clock.monotonic_ns()
-            except StoreUnreachable as error:
-                self._store_away(error)
+                wait_s = self._look_after()
             except Exception as error:
                 # A control side that dies must take the worker with it: nobody would stop the load.
                 log.exception("the control side failed")
                 self._last_error = f"control side: {error}"
                 self._stop()
-            self._nudge.wait(POLL_S if self.started.is_set() and not self.is_stopping else START_POLL_S)
+                wait_s = START_POLL_S
+            self._nudge.wait(wait_s)
             self._nudge.clear()
+
+    def _look_after(self) -> float:
+        """Do what is due, as far as the store is there, and return how long to leave it alone, in seconds."""
+        try:
+            self._turn(self._clock.monotonic_ns())
+        except StoreUnreachable as error:
+            away_s = (self._clock.monotonic_ns() - self._reachable_ns) / 1e9
+            log.warning("the store has been away for %.0f s: %s", away_s, error)
+            self.look(self._clock.monotonic_ns())
+            return self._backoff.next_s()
+        self._reachable_ns = self._clock.monotonic_ns()
+        self._backoff.reset()
+        return POLL_S if self.started.is_set() and not self.is_stopping else START_POLL_S
 
     def _turn(self, now_ns: int) -> None:
         """Do what is due: orders first, then reports."""
@@ -297,7 +314,9 @@ class Control:
     def _sample(self, now_ns: int) -> None:
         """Take a snapshot for the control thread to write, if one is due."""
         with self._sampling:
-            if self._load is not None and self.started.is_set() and now_ns >= self._snapshot_due_ns:
+            if self._load is None or not self.started.is_set() or self.store_lost:
+                return  # Once the load has ended for want of a store there is nothing new, and it would pile up.
+            if now_ns >= self._snapshot_due_ns:
                 self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
                 self._writes.append(partial(self._store.snapshots.write, self._take_snapshot(self._load)))
 
@@ -426,11 +445,6 @@ class Control:
                 self._load.set_threads(wanted)
             self._threads_set = wanted
 
-    def _store_away(self, error: StoreUnreachable) -> None:
-        away_s = (self._clock.monotonic_ns() - self._reachable_ns) / 1e9
-        log.warning("the store has been away for %.0f s: %s", away_s, error)
-        self.look(self._clock.monotonic_ns())
-
     # Reports ----------------------------------------------------------------------------------------------------
 
     def phase(self) -> Phase:
@@ -463,6 +477,11 @@ class Control:
                 detail=self._detail,
             )
         )
+
+
+def store_backoff() -> Backoff:
+    """Return how a worker comes back to a store that has failed it."""
+    return Backoff(AWAY_FIRST_S, AWAY_MOST_S, random.random)
 
 
 def _is_for(event: EventRow, options: WorkerOptions) -> bool:

@@ -39,7 +39,7 @@ from upperbound.store.log_handler import stored_logs
 from upperbound.store.results import ChildResult
 from upperbound.store.runs import RunRow
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, session_name
-from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
+from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions, store_backoff
 from upperbound.worker.executors import is_open_loop, make_executor
 from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
@@ -108,13 +108,15 @@ def _patiently(attempt: Callable[[], Answer], clock: Clock) -> Answer:
         StoreUnreachable: it stayed away.
     """
     deadline = clock.monotonic_ns() + int(STORE_LOST_S * 1e9)
+    backoff = store_backoff()
     while True:
         try:
             return attempt()
         except StoreUnreachable:
-            if clock.monotonic_ns() >= deadline:
+            left_s = (deadline - clock.monotonic_ns()) / 1e9
+            if left_s <= 0:
                 raise
-            clock.sleep(0.5)
+            clock.sleep(min(backoff.next_s(), left_s))
 
 
 def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker":

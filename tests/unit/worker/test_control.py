@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from upperbound.domain.arrivals import Share
+from upperbound.domain.backoff import Backoff
 from upperbound.domain.events import EventType
 from upperbound.domain.figures import KindFigures, PhaseFigures
 from upperbound.domain.histogram import Histogram
@@ -202,6 +203,8 @@ class Rig:
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     monkeypatch.setattr(control_module, "POLL_S", 0.005)
     monkeypatch.setattr(control_module, "START_POLL_S", 0.005)
+    monkeypatch.setattr(control_module, "AWAY_FIRST_S", 0.005)
+    monkeypatch.setattr(control_module, "AWAY_MOST_S", 0.02)
     moment = [datetime(2026, 1, 1, 12, tzinfo=UTC)]
     now: sa.BindParameter[datetime] = sa.bindparam(None, callable_=lambda: moment[0], type_=UtcTimestamp())
     with open_store(f"sqlite:///{tmp_path}/store.db", now=now) as store:
@@ -551,6 +554,33 @@ def test_the_snapshots_of_an_outage_are_written_when_the_store_is_back(rig: Rig)
     until(lambda: len(rig.snapshots) == 31, "all snapshots are there")
     assert [(sequence, operations) for sequence, _, operations in rig.snapshots] == [(i + 1, i) for i in range(31)]
     assert [row.elapsed_s for row in rig.store.snapshots.series(RUN)] == [float(i) for i in range(31)]
+
+
+def test_snapshots_do_not_pile_up_for_a_store_that_has_been_given_up(rig: Rig) -> None:
+    rig.begin()
+    rig.unplug()
+    for _ in range(61):
+        rig.advance(1.0)
+    assert rig.control.store_lost
+    rig.advance(100.0)
+    rig.network.down = False
+    until(lambda: len(rig.snapshots) >= 61, "what was kept is written")
+    for _ in range(5):
+        rig.advance(1.0)
+    assert [sequence for sequence, _, _ in rig.snapshots] == list(range(1, 62))
+
+
+def test_a_store_that_is_away_is_left_alone_for_longer_each_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    backoff = Backoff(1.0, 4.0, lambda: 1.0)
+    monkeypatch.setattr(rig.control, "_backoff", backoff)
+    rig.network.down = True
+    waits += [rig.control._look_after() for _ in range(4)]
+    rig.network.down = False
+    waits.append(rig.control._look_after())
+    rig.network.down = True
+    waits.append(rig.control._look_after())
+    assert waits == [1.0, 2.0, 4.0, 4.0, control_module.START_POLL_S, 1.0]
 
 
 # Targets and states

@@ -24,7 +24,7 @@ class Away:
 def test_one_lost_call_does_not_end_a_worker_before_it_has_begun() -> None:
     clock = ManualClock()
     assert _patiently(Away(calls=1), clock) == "the run"
-    assert _patiently(Away(calls=30), clock) == "the run"
+    assert _patiently(Away(calls=12), clock) == "the run"
 
 
 def test_a_store_that_stays_away_ends_a_worker() -> None:
