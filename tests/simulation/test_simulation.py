@@ -70,6 +70,12 @@ def test_a_seed_that_fails_is_printed_with_its_replay_command() -> None:
     assert f"replay: {replay_command(int(seed), Break.NO_LEASE)}" in ended.stdout
 
 
+def test_the_page_about_the_simulation_tells_of_every_deliberate_fault() -> None:
+    page = (ROOT / "docs" / "explanation" / "simulation.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([a-z][a-z-]+)` \| (.+) \|$", page, re.MULTILINE)
+    assert [name for name, _ in told] == [each.value for each in Break]
+
+
 def _first_violation(ground: Ground, broken: Break) -> Outcome:
     for seed in range(BREAKS_WITHIN):
         outcome = simulate(ground, seed, broken=broken)

@@ -105,18 +105,26 @@ class WorkerView:
         return self.exit_code is None and self.status in (WorkerStatus.READY, WorkerStatus.RUNNING)
 
     @property
+    def health(self) -> WorkerHealth | None:
+        """What its silence says, as far as it could have been heard; None before its first heartbeat."""
+        if self.heartbeat_age_s is None:
+            return None
+        return worker_health(silence_s(self.heartbeat_age_s, self.watched_for_s))
+
+    @property
     def is_dead(self) -> bool:
         """Whether it has been silent for too long to be alive, while it could have been heard."""
-        if self.heartbeat_age_s is None:
-            return False
-        return worker_health(silence_s(self.heartbeat_age_s, self.watched_for_s)) is WorkerHealth.DEAD
+        return self.health is WorkerHealth.DEAD
+
+    @property
+    def has_written_its_last(self) -> bool:
+        """Whether its process is gone, or it said that it ends."""
+        return self.exit_code is not None or self.status in (WorkerStatus.COMPLETED, WorkerStatus.FAILED)
 
     @property
     def has_ended(self) -> bool:
         """Whether it will write nothing more: its process is gone, it said so, or nobody will ever hear from it."""
-        if self.exit_code is not None or self.status in (WorkerStatus.COMPLETED, WorkerStatus.FAILED):
-            return True
-        return not self.local and (self.status is None or self.is_dead)
+        return self.has_written_its_last or (not self.local and (self.status is None or self.is_dead))
 
     @property
     def is_gone(self) -> bool:

@@ -40,6 +40,7 @@ from upperbound.orchestrator.guardrail_events import announce
 from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED, rate_control
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
+from upperbound.orchestrator.silence_log import SilenceLog
 from upperbound.orchestrator.stages import stage_control
 from upperbound.orchestrator.stopping import stop_event
 from upperbound.scenario.run_config import RunConfig
@@ -107,6 +108,7 @@ class RunLoop:
         """Those that had when the results were made; None before."""
         self._noted: tuple[RunStatus, Phase] | None = None
         """The status and phase that the log has last told of."""
+        self._silences = SilenceLog()
         self._meter = RateMeter()
         self._rollup: Rollup | None = None
         self._watch: Watch | None = None
@@ -189,6 +191,7 @@ class RunLoop:
         self._watch = look(self._watch, self._clock.monotonic_ns() / 1e9)
         self._note(run)
         view = self._view(run, heartbeats)
+        self._silences.note(view.workers)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
             self._roll_up(view, heartbeats)
         for action in self._actions(view, run):

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from tests.integration.orchestrator.test_guardrails import CALM, RUN, Rehearsal, rehearsal
 
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.watching import BREAK_S, SURELY_GONE_S
-from upperbound.domain.worker_state import DEAD_AFTER_S
+from upperbound.domain.worker_state import DEAD_AFTER_S, STALE_AFTER_S
 from upperbound.store.runs import RunRow
 
 LONG = {"duration_seconds": 3600}
@@ -62,6 +63,19 @@ def test_without_a_break_a_worker_is_lost_at_the_minute(tmp_path: Path) -> None:
         run.second(CALM, CALM)
         assert silence(run, int(DEAD_AFTER_S) - 1).status is RunStatus.RUNNING
         assert silence(run, 1).status is RunStatus.FAILED
+
+
+def test_the_log_tells_of_a_silence_once_and_of_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with rehearsal(tmp_path, load=LONG) as run:
+        silence(run, 5)
+        run.second(CALM, CALM)
+        for _ in range(2):
+            silence(run, int(STALE_AFTER_S) + 10)
+            assert run.second(CALM, CALM).status is RunStatus.RUNNING
+    said = [record.getMessage() for record in caplog.records if record.name.endswith("silence_log")]
+    stale = [f"worker-{number} is STALE: not heard from for 30 s" for number in range(2)]
+    again = [f"worker-{number} is heard from again" for number in range(2)]
+    assert said == [*stale, *again] * 2
 
 
 def test_workers_that_cannot_have_lived_so_long_are_lost_to_whoever_comes(tmp_path: Path) -> None:

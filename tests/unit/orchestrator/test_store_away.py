@@ -1,4 +1,4 @@
-"""A controller whose store is away comes back to it more and more seldom, and keeps nobody waiting who is in a hurry."""
+"""A controller comes back to a store that is away more and more seldom, and keeps nobody waiting who is in a hurry."""
 
 import subprocess
 from pathlib import Path
