@@ -294,7 +294,7 @@ def _above_pct(value: float | None, base: float | None) -> float | None:
 
 
 def _arrivals(reading: LiveReading, total: PhaseFigures) -> LiveArrivals | None:
-    arrivals = arrivals_of(reading.config.scenario, total, judged=False)
+    arrivals = arrivals_of(reading.run, reading.config.scenario, total)
     if arrivals is None:
         return None
     return LiveArrivals(**dict(arrivals), target_qps=_rounded(reading.target_qps))
