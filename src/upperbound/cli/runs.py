@@ -48,10 +48,12 @@ def list_runs(
     """List runs, the newest first."""
     from upperbound.cli.output import print_result
     from upperbound.report.terminal import run_list
+    from upperbound.store.history import RunFilter
     from upperbound.views.run_list import load_run_list
 
     with _store(store) as opened:
-        entries = load_run_list(opened, limit=limit, status=RunStatus[status.name] if status else None)
+        wanted = RunFilter(statuses=(RunStatus[status.name],) if status else ())
+        entries = load_run_list(opened, wanted, limit=limit).runs
     if as_json:
         typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
     else:

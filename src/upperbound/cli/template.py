@@ -64,10 +64,10 @@ def show(name: AnyName, version: Version = None, as_json: AsJson = False, store:
 
     Who saved it and when, and the complete scenario.
     """
-    from upperbound.cli.template_text import text_of
+    from upperbound.store.library import text_of
 
     with _store(store) as opened:
-        text = text_of(opened, name, version)
+        text = text_of(opened.templates, name, version)
     if as_json:
         typer.echo(json.dumps({**text.facts, "scenario": text.document}, indent=2))
     else:
@@ -92,10 +92,11 @@ def export_template(
 
     To a file, or else to stdout. Importing it again gives the same scenario.
     """
-    from upperbound.cli.template_text import text_of, write_text
+    from upperbound.cli.template_text import write_text
+    from upperbound.store.library import text_of
 
     with _store(store) as opened:
-        text = text_of(opened, name, version).yaml
+        text = text_of(opened.templates, name, version).yaml
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -137,10 +138,11 @@ def duplicate(
 
     The copy has its own versions and begins with 1.
     """
-    from upperbound.cli.template_text import duplicate_any
+    from upperbound.cli.users import user_name
+    from upperbound.store.library import duplicate_any
 
     with _store(store) as opened:
-        made = duplicate_any(opened, name, new, version)
+        made = duplicate_any(opened.templates, name, new, saved_by=user_name(), version=version)
     typer.echo(f"{made.name}: made from {name}, version 1 ({made.template_id})")
 
 

@@ -12,7 +12,7 @@ from upperbound.errors import ConfigurationError, Problem, ScenarioError
 
 if TYPE_CHECKING:
     from upperbound.scenario.model import Scenario
-    from upperbound.store.engine import Store as OpenStore
+    from upperbound.store.library import Kept
 
 
 def import_files(
@@ -34,12 +34,14 @@ def import_files(
     from upperbound.cli.settings import load_settings
     from upperbound.cli.users import user_name
     from upperbound.store.engine import open_store
+    from upperbound.store.library import keep
 
     settings = load_settings(store=store)
     scenarios = read_all(files, name)
     with open_store(settings.store_url) as opened:
         for file, scenario in scenarios.items():
-            typer.echo(keep(opened, scenario, saved_by=user_name(), note=f"imported from {file}"))
+            kept = keep(opened.templates, scenario, saved_by=user_name(), note=f"imported from {file}")
+            typer.echo(say(kept))
 
 
 def read_all(files: Sequence[str], name: str | None = None) -> "dict[str, Scenario]":
@@ -80,27 +82,11 @@ def read_all(files: Sequence[str], name: str | None = None) -> "dict[str, Scenar
     return scenarios
 
 
-def keep(store: "OpenStore", scenario: "Scenario", *, saved_by: str, note: str) -> str:
-    """Make a template of a scenario, or save it as the next version of the one that is called so; say what was done.
-
-    Raises:
-        TemplateConflict: somebody else has saved or made that template in the same moment.
-    """
-    from upperbound.errors import TemplateNotFound
-
-    try:
-        present = store.templates.find(scenario.name)
-    except TemplateNotFound:
-        present = None
-    if present is None or present.name != scenario.name:
-        made = store.templates.create(scenario, saved_by=saved_by, note=note)
-        return f"{made.name}: version 1 ({made.template_id})"
-    saved = store.templates.save(
-        present.template_id, scenario, base_version=present.latest_version, saved_by=saved_by, note=note
-    )
-    if saved.latest_version == present.latest_version:
-        return f"{saved.name}: unchanged, version {saved.latest_version} ({saved.template_id})"
-    return f"{saved.name}: version {saved.latest_version} ({saved.template_id})"
+def say(kept: "Kept") -> str:
+    """Return what was done, on a line."""
+    template = kept.template
+    what = "unchanged, version" if kept.done == "unchanged" else "version"
+    return f"{template.name}: {what} {template.latest_version} ({template.template_id})"
 
 
 def parse_tags(texts: Sequence[str]) -> dict[str, str | None]:

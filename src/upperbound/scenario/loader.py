@@ -18,7 +18,7 @@ from upperbound.scenario.overrides import FROM_SET, apply_overrides
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.problem import PlacedProblem
 from upperbound.scenario.validation_messages import MUST_NOT_BE_EMPTY, nearest, retell
-from upperbound.scenario.yaml_source import Path, parse_yaml
+from upperbound.scenario.yaml_source import Path, YamlDocument, parse_yaml, plain_fault
 
 MAX_BYTES = 1 << 20
 """A larger file is no scenario."""
@@ -68,7 +68,24 @@ def parse_scenario(text: str, overrides: Sequence[str] = (), *, source: str = "s
     Raises:
         ScenarioError: the scenario is wrong; it carries every problem found.
     """
-    document = parse_yaml(text)
+    return _check(parse_yaml(text), overrides, source)
+
+
+def check_scenario(data: Any, overrides: Sequence[str] = (), *, source: str = "scenario") -> LoadedScenario:
+    """Check a scenario that was read from JSON by someone else, as :func:`parse_scenario` checks a text.
+
+    Raises:
+        ScenarioError: the scenario is wrong; it carries every problem found, without lines.
+    """
+    document = YamlDocument(data, {(): 0})
+    if fault := plain_fault(data):
+        document.problems.append(Problem("", fault))
+        raise _error(source, document.problems)
+    return _check(document, overrides, source)
+
+
+def _check(document: YamlDocument, overrides: Sequence[str], source: str) -> LoadedScenario:
+    """Check what a document says. Raises :class:`ScenarioError`."""
     data = document.data
     if not isinstance(data, dict):
         found = document.problems or [Problem("", "is empty" if data is None else "is not a mapping of keys to values")]
@@ -190,8 +207,9 @@ def _place(path: Path, problem: Problem, lines: dict[Path, int], set_paths: Sequ
     came_by_set = any(
         written[: len(done)] == done or (done[: len(written)] == written and written not in lines) for done in set_paths
     )
-    place = FROM_SET if came_by_set else f"line {lines[around]}"
-    return lines[around], PlacedProblem(where, problem.message, problem.hint, place=place)
+    line = lines[around]
+    place = FROM_SET if came_by_set else f"line {line}" if line else ""
+    return line, PlacedProblem(where, problem.message, problem.hint, place=place)
 
 
 def _written_as(path: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """YAML as a person expects it: version 1.2's few implicit types, no key twice, and the line of every value."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass, field
@@ -138,3 +139,26 @@ class _Reader:
         where = ".".join(map(str, path))
         line = f"line {node.start_mark.line + 1}"
         self._document.problems.append(PlacedProblem(where, message, hint, place=line))
+
+
+def plain_fault(data: Any) -> str:
+    """Say why data that came as JSON could not have been read from YAML; empty when it could."""
+    waiting: list[tuple[Any, int]] = [(data, 0)]
+    for seen in itertools.count(1):
+        if not waiting:
+            return ""
+        value, depth = waiting.pop()
+        if depth > MAX_DEPTH or seen > MAX_NODES:
+            return "is too deep or too large"
+        if isinstance(value, dict):
+            waiting += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+        elif isinstance(value, str) and not _is_text(value):
+            return "is not text: it holds a character that YAML does not allow"
+    raise AssertionError("counting has no end")
+
+
+def _is_text(value: str) -> bool:
+    """Say whether every character is one that a text may have."""
+    return yaml.reader.Reader.NON_PRINTABLE.search(value) is None

@@ -15,6 +15,7 @@ from upperbound.store.database import SQLITE_BUSY_S, Database
 from upperbound.store.events import EventRepository
 from upperbound.store.find_max import FindMaxRepository
 from upperbound.store.heartbeats import HeartbeatRepository
+from upperbound.store.history import HistoryRepository
 from upperbound.store.logs import LogRepository
 from upperbound.store.migrate import HEAD_REVISION, current_revision, require_head, upgrade
 from upperbound.store.results import ResultRepository
@@ -44,6 +45,7 @@ class Store:
         self.logs: Final = LogRepository(database, now)
         self.find_max: Final = FindMaxRepository(database, now)
         self.templates: Final = TemplateRepository(database, now)
+        self.history: Final = HistoryRepository(database, now)
 
     @property
     def url(self) -> str:

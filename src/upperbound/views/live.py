@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from upperbound.domain.figures import PhaseFigures, interval, merge
 from upperbound.domain.histogram import latency_ms
-from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import Guardrails, guardrails_of
+from upperbound.views.timing import phase_time, plan_of
 from upperbound.views.view import View
 
 if TYPE_CHECKING:
@@ -234,9 +235,7 @@ def live_view(reading: LiveReading) -> LiveView:
     run, scenario = reading.run, reading.config.scenario
     latency = latency_ms(reading.last.latencies)
     due = reading.total.arrivals
-    phase_elapsed_s, phase_total_s = phase_time(
-        run, PhasePlan(scenario.load.warmup_seconds, scenario.load.duration_seconds)
-    )
+    phase_elapsed_s, phase_total_s = phase_time(run, plan_of(scenario))
     return LiveView(
         run_id=run.run_id,
         name=run.name,
@@ -277,13 +276,3 @@ def _merged(figures: Collection[PhaseFigures]) -> PhaseFigures:
     phases = {one.phase for one in known}
     phase = Phase.MEASUREMENT if Phase.MEASUREMENT in phases else known[0].phase
     return merge([one for one in known if one.phase is phase])
-
-
-def phase_time(run: "RunRow", plan: PhasePlan) -> tuple[float, float | None]:
-    """Return how long the run's phase has lasted and how long it is planned to, in seconds."""
-    elapsed_s = run.elapsed_s or 0.0
-    if run.phase is Phase.WARMUP:
-        return min(elapsed_s, plan.warmup_s), plan.warmup_s
-    if run.phase is Phase.MEASUREMENT:
-        return min(max(0.0, elapsed_s - plan.warmup_s), plan.duration_s), plan.duration_s
-    return run.status_age_s, None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, overload
 from upperbound.domain.figures import KindFigures, PhaseFigures, client_bound
 from upperbound.domain.find_max_steps import Limiter, Purpose
 from upperbound.domain.histogram import LatencyFigures, latency_ms
-from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.loads import FindMaxLoad
@@ -15,7 +15,7 @@ from upperbound.scenario.model import Scenario
 from upperbound.views.arrivals import arrivals_of
 from upperbound.views.find_max import FindMaxView, find_max_of
 from upperbound.views.guardrails import guardrails_of
-from upperbound.views.live import LiveReading, LiveWorker, phase_time
+from upperbound.views.live import LiveReading, LiveWorker
 from upperbound.views.live_payload import (
     AggregateMetrics,
     LiveArrivals,
@@ -39,6 +39,7 @@ from upperbound.views.live_payload import (
 )
 from upperbound.views.objectives import check_objectives
 from upperbound.views.run_summary import MERGED, ErrorSummary
+from upperbound.views.timing import phase_time, plan_of
 
 if TYPE_CHECKING:
     from upperbound.store.heartbeats import HeartbeatRow
@@ -249,8 +250,7 @@ def _worker(worker: LiveWorker, beat: "HeartbeatRow", reading: LiveReading) -> W
 
 
 def _timing(run: "RunRow", scenario: Scenario) -> LiveTiming:
-    load = scenario.load
-    phase_elapsed_s, phase_total_s = phase_time(run, PhasePlan(load.warmup_seconds, load.duration_seconds))
+    phase_elapsed_s, phase_total_s = phase_time(run, plan_of(scenario))
     return LiveTiming(
         elapsed_display_seconds=_rounded(run.elapsed_s or 0.0),
         phase_elapsed_seconds=_rounded(phase_elapsed_s),

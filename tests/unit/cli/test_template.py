@@ -275,7 +275,7 @@ def test_a_name_that_means_two_things_is_refused_with_both(
 ) -> None:
     made = done(capsys, "import", write("a.yaml", {"name": "later-built-in", **FAST}))
     # A later version of Upperbound may bring a scenario of the name along.
-    for module in ("cli.scenario_source", "scenario.loader"):
+    for module in ("store.library", "scenario.loader"):
         monkeypatch.setattr(f"upperbound.{module}.builtin_names", lambda: ["demo", "later-built-in"])
     template_id = made.partition("(")[2].rstrip(")\n")
     err = refused(capsys, "run", "later-built-in")

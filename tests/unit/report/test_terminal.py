@@ -6,14 +6,25 @@ from typing import Any
 
 import pytest
 from tests.unit.report.rendering import plain, words
-from tests.unit.views.rows import RATE, RUN_ID, completed, config, figures, kind, offering, result_row, run_row
+from tests.unit.views.rows import (
+    RATE,
+    RUN_ID,
+    completed,
+    config,
+    figures,
+    history_row,
+    kind,
+    offering,
+    result_row,
+    run_row,
+)
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.terminal import CLIENT_BOUND, LAGGING, NOT_OFFERED, result, run_list
 from upperbound.views.changes import Change
-from upperbound.views.run_list import build_run_list
+from upperbound.views.run_list import run_list_entry
 from upperbound.views.run_summary import RunSummary, build_summary
 
 MIX = {"POINT_LOOKUP": Decimal("60.00"), "UPDATE": Decimal("40.00")}
@@ -190,7 +201,7 @@ def test_no_line_is_wider_than_the_terminal() -> None:
 
 
 def test_the_list_of_runs() -> None:
-    entries = build_run_list([(run_row(), result_row(figures({"UPDATE": kind([100] * 40, failed=2)})))])
+    entries = [run_list_entry(history_row())]
     text = words(run_list(entries))
     assert f"{RUN_ID} Orders COMPLETED 2026-11-23 10:15:00 UTC 26.0 s 16 40 2 2.0" in text
 

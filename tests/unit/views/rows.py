@@ -14,6 +14,7 @@ from upperbound.domain.worker_state import WorkerStatus
 from upperbound.scenario.loader import parse_scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.heartbeats import HeartbeatRow
+from upperbound.store.history import HistoryRow
 from upperbound.store.results import ResultRow
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import SnapshotRow
@@ -219,4 +220,37 @@ def snapshot(group_id: int, sequence: int, measured: PhaseFigures) -> SnapshotRo
         target_threads=8,
         figures=measured.to_json(),
         captured_at=START,
+    )
+
+
+def history_row(status: RunStatus = RunStatus.COMPLETED) -> HistoryRow:
+    """Return a run whose last tick and whose result say different things."""
+    return HistoryRow(
+        run_id=RUN_ID,
+        name="Orders",
+        status=status,
+        phase=Phase.COMPLETED,
+        template_id=None,
+        template_version=None,
+        table_type="standard",
+        tags={"team": "data"},
+        load_mode="CONCURRENCY",
+        scaling_mode="FIXED",
+        created_at=START,
+        start_time=START,
+        end_time=None,
+        elapsed_s=26.0,
+        total_workers_expected=2,
+        threads=16,
+        total_ops=499,
+        error_count=1,
+        current_qps=99.5,
+        operations=40,
+        failed=2,
+        qps=2.0,
+        p50_ms=1.0,
+        p95_ms=2.0,
+        p99_ms=None,
+        completion_reason="duration_over",
+        cancellation_reason=None,
     )
