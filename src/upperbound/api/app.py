@@ -13,12 +13,19 @@ from upperbound.api.access.guard import Access, Guard
 from upperbound.api.access.policy import AccessPolicy
 from upperbound.api.errors import ApiProblem, install_handlers
 from upperbound.api.live.hub import LiveHub
-from upperbound.api.routes import docs, health, info, login
+from upperbound.api.routes import docs, health, info, login, runs, tests
 from upperbound.api.services import ControllerServices, in_thread
 
 BODY_BYTES: Final = 2**20
 """A request's body, unless its route takes scenarios."""
-ROUTERS: Final[Sequence[APIRouter]] = (info.router, login.router, health.router, docs.router)
+ROUTERS: Final[Sequence[APIRouter]] = (
+    tests.router,
+    runs.router,
+    info.router,
+    login.router,
+    health.router,
+    docs.router,
+)
 """One for each resource."""
 DESCRIPTION: Final = """\
 Prepare, start, watch and stop benchmarks, and read what they have measured.
@@ -72,10 +79,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _unknown(request: Request) -> None:
     """Answer for every path below /api that is no route, so that no page is shown in its place."""
-    for route in request.app.router.routes:
-        match, _ = route.matches(request.scope)
-        if match is Match.PARTIAL:
-            allowed = ", ".join(sorted(getattr(route, "methods", None) or ()))
-            detail = f"{request.method} is not possible here"
-            raise ApiProblem(405, "method_not_allowed", detail, headers={"Allow": allowed})
+    matches = [(route, route.matches(request.scope)[0]) for route in request.app.router.routes]
+    allowed = {
+        method for route, match in matches if match is Match.PARTIAL for method in getattr(route, "methods", None) or ()
+    }
+    if allowed:
+        detail, headers = f"{request.method} is not possible here", {"Allow": ", ".join(sorted(allowed))}
+        raise ApiProblem(405, "method_not_allowed", detail, headers=headers)
     raise ApiProblem(404, "not_found", "there is nothing at this path", hint="/api/docs lists what there is")

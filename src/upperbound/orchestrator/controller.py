@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from upperbound.clock import Clock
 from upperbound.domain.run_state import TERMINAL, RunStatus
-from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, StoreError, UpperboundError
+from upperbound.errors import IllegalTransition, RunFailed, StoreError, UpperboundError
 from upperbound.orchestrator.driving import OnTick, RunControl, bring_to_end
 from upperbound.orchestrator.open_target import OpenTarget, open_target
 from upperbound.orchestrator.run_log import run_log
@@ -131,7 +131,8 @@ class Controller:
                 self._control.leave(run_id)
         deadline_ns = self._clock.monotonic_ns() + int(DRAIN_S * 1e9)
         for run_id, run in carried.items():
-            assert run.thread is not None, "it is carried"
+            if run.thread is None:
+                continue
             run.thread.join(max(0.0, (deadline_ns - self._clock.monotonic_ns()) / 1e9))
             if run.thread.is_alive():
                 self._control.force_stop(run_id)
@@ -195,9 +196,10 @@ class Controller:
             TargetError: the target cannot be reached or refuses the login; it stays PREPARED.
             RunFailed: a worker cannot be started, and the run has FAILED; or it belongs to another controller.
         """
+        self._refuse_when_closing()
         with self._lock:
             if run_id in self._carried:
-                raise IllegalTransition(f"run {run_id} is being started already")
+                raise IllegalTransition(f"run {run_id} was started before, and is driven here")
             run = self._carried[run_id] = _Carried(OwnedRun(run_id, adopted=False))
         try:
             self._renew(run_id, password)
@@ -235,35 +237,38 @@ class Controller:
         run.thread.start()
         run.began.wait()
 
-    def _drive(self, run: _Carried, begin: Callable[[str], None]) -> None:
+    def _drive(self, run: _Carried) -> None:
+        """Look after a run in its thread; nothing is raised, as there is nobody to hear it."""
         run_id = run.owned.run_id
-
-        def begin_once(run_id: str) -> None:
-            begin(run_id)
-            run.began.set()
-
         try:
             with run_log(self._store, self._clock, run_id, self._control.run_folder(run_id), debug=self._debug):
                 try:
-                    bring_to_end(
-                        self._store,
-                        self._control,
-                        run_id,
-                        begin=begin_once,
-                        on_tick=self._tell,
-                        who="a lost controller",
-                    )
+                    self._bring_to_end(run)
+                    self._finish(run_id)
                 except UpperboundError as error:
                     run.failure = error
                     log.error("run %s is not looked after any more: %s", run_id, error)  # noqa: TRY400 - for people
                 except Exception as error:
-                    run.failure = RunFailed(f"run {run_id} met a defect of the controller: {error}")
+                    run.failure, run.hopeless = RunFailed(f"run {run_id} met a defect: {error}"), True
                     log.exception("run %s is not looked after any more", run_id)
-                else:
-                    self._finish(run_id)
         finally:
             self._let_go(run_id)
             run.began.set()
+
+    def _bring_to_end(self, run: _Carried) -> None:
+        """Start or take over a run and see to its end. Raises what that raises."""
+        run_id = run.owned.run_id
+
+        def start(run_id: str) -> None:
+            self._control.start_run(run_id)
+            run.began.set()
+
+        if run.owned.adopted:
+            self._control.adopt_run(run_id)
+            run.began.set()
+        begin = None if run.owned.adopted else start
+        who = "a controller that failed"
+        bring_to_end(self._store, self._control, run_id, begin=begin, on_tick=self._tell, who=who)
 
     def _finish(self, run_id: str) -> None:
         """Keep what is to be kept of a run that has ended; one that was left has not."""
@@ -274,7 +279,10 @@ class Controller:
 
     def _tell(self, row: RunRow) -> None:
         for listener in self._listeners:
-            listener(row)
+            try:
+                listener(row)
+            except Exception:
+                log.exception("a listener to run %s met a defect", row.run_id)
 
     def _let_go(self, run_id: str) -> None:
         with self._lock:
@@ -328,7 +336,7 @@ class Controller:
         run = self._store.runs.get(run_id)
         if run.status is not RunStatus.PREPARED:
             raise IllegalTransition(f"run {run_id} is {run.status.value} and was started before")
-        config = RunConfig.model_validate(run.scenario_config)
+        config = RunConfig.read(run.scenario_config)
         url: str | None = None
         if isinstance(config.scenario.target, EmbeddedTarget):
             if run_id not in self._servers:
@@ -339,11 +347,14 @@ class Controller:
 
     def _open_server(self, loaded: LoadedScenario) -> tuple[ExitStack, OpenTarget]:
         """Return the scenario's target, and what ends it if it was started for this."""
-        if self._closing.is_set():
-            raise ConfigurationError("the server is about to end", hint="start it again")
+        self._refuse_when_closing()
         with ExitStack() as stack:
             target = stack.enter_context(open_target(loaded, keep=False, say=lambda text: log.info("%s", text)))
             return stack.pop_all(), target
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing.is_set():
+            raise RunFailed("this controller is about to end", hint="start it again")
 
     def _close_spare_servers(self) -> None:
         """Stop the oldest embedded servers of runs that are not started, when there are too many of them."""

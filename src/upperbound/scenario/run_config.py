@@ -1,9 +1,11 @@
 """What a run is started with: the scenario and everything that was decided about it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from upperbound.errors import ScenarioError
 from upperbound.scenario.fields import ScenarioModel, Threads, Whole
 from upperbound.scenario.model import Scenario, Table, TargetUrl
 
@@ -28,6 +30,21 @@ class RunConfig(ScenarioModel):
     joins while others insert begins where they did."""
     upperbound_version: str
     """The version that made this snapshot."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Return what a run was made with.
+
+        Raises :class:`ScenarioError` when another version of Upperbound made it in a way that this one does not read.
+        """
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            count = error.error_count()
+            raise ScenarioError(
+                f"the run was made by another version of Upperbound, and {count} of its settings are not known here",
+                hint="make a new run of its scenario",
+            ) from None
 
     @property
     def capacity(self) -> int:

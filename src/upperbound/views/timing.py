@@ -36,8 +36,8 @@ def plan_of(scenario: Scenario) -> PhasePlan:
     return PhasePlan(warmup_s=scenario.load.warmup_seconds, duration_s=scenario.load.duration_seconds)
 
 
-def timing_of(run: "RunRow", plan: PhasePlan) -> Timing:
-    """Return the times of a run."""
+def timing_of(run: "RunRow", plan: PhasePlan | None) -> Timing:
+    """Return the times of a run; without a plan the lengths of its phases are not known."""
     phase_elapsed_s, phase_total_s = phase_time(run, plan)
     return Timing(
         now=run.now,
@@ -52,9 +52,11 @@ def timing_of(run: "RunRow", plan: PhasePlan) -> Timing:
     )
 
 
-def phase_time(run: "RunRow", plan: PhasePlan) -> tuple[float, float | None]:
+def phase_time(run: "RunRow", plan: PhasePlan | None) -> tuple[float, float | None]:
     """Return how long the run's phase has lasted and how long it is planned to, in seconds."""
     elapsed_s = run.elapsed_s or 0.0
+    if plan is None:
+        return run.status_age_s, None
     if run.phase is Phase.WARMUP:
         return min(elapsed_s, plan.warmup_s), plan.warmup_s
     if run.phase is Phase.MEASUREMENT:
