@@ -163,6 +163,12 @@ class Histogram:
         indexes = np.searchsorted(np.cumsum(self.counts), ranks, side="left")
         return [int(value) for value in _HIGHEST_IN[indexes]]
 
+    def counts_up_to(self, values_us: Sequence[int]) -> list[int]:
+        """Return how many values are at most each of ``values_us``, by the highest value of their buckets."""
+        below = np.concatenate(([0], np.cumsum(self.counts)))
+        indexes = np.searchsorted(_HIGHEST_IN, np.asarray(values_us, dtype=np.int64), side="right")
+        return [int(count) for count in below[indexes]]
+
     def encode(self) -> str:
         """Return the standard HdrHistogram V2 form, compressed and base64, as its libraries in any language read it.
 

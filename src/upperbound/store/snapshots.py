@@ -1,17 +1,21 @@
 """Metrics snapshots: ``WORKER_METRICS_SNAPSHOTS``, what each worker had counted at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from upperbound.domain.phases import Phase
+from upperbound.domain.time_series import Mark
 from upperbound.store.database import Database
 from upperbound.store.dialects import insert_into
 from upperbound.store.tables import worker_metrics_snapshots
 from upperbound.store.types import store_now
+
+_IN_ONE_QUERY: Final = 500
+"""Snapshots that are asked for at once."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,43 @@ class SnapshotRepository:
             values["in_phase"] = phase
         rows = self._database.rows(self._newest[phase is not None], values)
         return {row["worker_id"]: SnapshotRow(**row) for row in rows}
+
+    def marks(self, run_id: str) -> list[Mark]:
+        """Return every snapshot of the run without its histograms, and a beginning for each worker and phase.
+
+        A worker's time is that of its first snapshot of the phase plus how long it has counted since.
+        """
+        columns = worker_metrics_snapshots.c
+        counts = ("worker_id", "sequence", "phase", "elapsed_s", "operations", "failed", "qps")
+        names = (*counts, "active_threads", "target_threads")
+        statement = sa.select(*(columns[name] for name in names)).where(columns.run_id == run_id)
+        marks: list[Mark] = []
+        begins: dict[tuple[str, Phase], float] = {}
+        for row in self._database.rows(statement.order_by(columns.worker_id, columns.sequence)):
+            worker_id, phase, threads = row["worker_id"], row["phase"], (row["active_threads"], row["target_threads"])
+            at_s = row["elapsed_s"]
+            if row["qps"] > 0:
+                # The rate is that of the phase so far, which tells for how long has been counted.
+                counted_s = row["operations"] / row["qps"]
+                if (worker_id, phase) not in begins:
+                    begins[worker_id, phase] = begin_s = max(0.0, at_s - counted_s)
+                    marks.append(Mark(worker_id, 0, phase, begin_s, 0, 0, *threads))
+                at_s = begins[worker_id, phase] + counted_s
+            marks.append(Mark(worker_id, row["sequence"], phase, at_s, row["operations"], row["failed"], *threads))
+        return marks
+
+    def chosen(self, run_id: str, sequences: Mapping[str, Collection[int]]) -> dict[tuple[str, int], SnapshotRow]:
+        """Return snapshots of these sequences, by worker; one that does not exist is left out."""
+        found: dict[tuple[str, int], SnapshotRow] = {}
+        columns = worker_metrics_snapshots.c
+        for worker_id, numbers in sequences.items():
+            wanted = sorted(numbers)
+            for first in range(0, len(wanted), _IN_ONE_QUERY):
+                part = wanted[first : first + _IN_ONE_QUERY]
+                statement = self._select.where(columns.worker_id == worker_id, columns.sequence.in_(part))
+                for row in self._database.rows(statement, {"run": run_id}):
+                    found[worker_id, row["sequence"]] = SnapshotRow(**row)
+        return found
 
     def series(
         self, run_id: str, worker_id: str | None = None, after_sequence: int = 0, phase: Phase | None = None
