@@ -13,14 +13,31 @@ from upperbound.api.access.guard import Access, Guard
 from upperbound.api.access.policy import AccessPolicy
 from upperbound.api.errors import ApiProblem, install_handlers
 from upperbound.api.live.hub import LiveHub
-from upperbound.api.routes import docs, health, info, login, runs, tests
+from upperbound.api.routes import (
+    catalog,
+    docs,
+    health,
+    info,
+    login,
+    logs,
+    measurements,
+    query_log,
+    runs,
+    templates,
+    tests,
+)
 from upperbound.api.services import ControllerServices, in_thread
 
 BODY_BYTES: Final = 2**20
 """A request's body, unless its route takes scenarios."""
 ROUTERS: Final[Sequence[APIRouter]] = (
     tests.router,
+    measurements.router,
+    query_log.router,
+    logs.router,
     runs.router,
+    catalog.router,
+    templates.router,
     info.router,
     login.router,
     health.router,

@@ -1,7 +1,7 @@
 """What the routes work with, and how asynchronous code asks the synchronous store."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from upperbound.api.live.hub import LiveHub
 from upperbound.api.live.pushes import LivePushes
+from upperbound.api.settled import SettledAnswers
 from upperbound.clock import Clock
 from upperbound.orchestrator.controller import Controller
 from upperbound.store.engine import Store
@@ -34,6 +35,11 @@ class ControllerServices:
     debug: bool = False
     pushes: LivePushes | None = None
     """What workers of runs that are started here push; None lets nobody push."""
+    answers: SettledAnswers = field(init=False)
+    """What was worked out about runs that are over."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "answers", SettledAnswers(self.store))
 
 
 def services_of(connection: HTTPConnection) -> ControllerServices:

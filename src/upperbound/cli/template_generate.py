@@ -2,17 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from upperbound.cli.subject import ScenarioOf, Subject, Url, open_subject
-
-if TYPE_CHECKING:
-    from upperbound.scenario.kinds import Preset
-    from upperbound.targets.catalog import TableEntry
-    from upperbound.targets.generate import Answer
-    from upperbound.targets.generated import TableFacts
+from upperbound.cli.subject import ScenarioOf, Url, open_subject
 
 
 class PresetChoice(StrEnum):
@@ -60,6 +54,7 @@ def generate(
     from upperbound.cli.template_text import write_text
     from upperbound.errors import ConfigurationError
     from upperbound.scenario.kinds import Preset
+    from upperbound.targets.table_scenario import scenario_for_table
 
     with open_subject(url, scenario, "generate") as subject:
         wanted = table or subject.table
@@ -67,45 +62,14 @@ def generate(
             raise ConfigurationError(
                 "no table was named", hint="give --table schema.table; `upperbound catalog objects` lists them"
             )
-        text, warnings = _generated(subject, wanted, Preset(preset.value), key)
-    for warning in warnings:
-        typer.echo(warning, err=True)
+        made = scenario_for_table(subject.connection, subject.target, wanted, Preset(preset.value), key)
+    for refusal in made.refusals:
+        typer.echo(f"no {refusal.kind.value}: {refusal.reason}", err=True)
+    for warning in made.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    text = made.text
     if output is None:
         typer.echo(text, nl=False)
         return
     write_text(output, text)
     typer.echo(str(output))
-
-
-def _generated(subject: Subject, table: str, preset: "Preset", key: str | None) -> tuple[str, list[str]]:
-    """Return the scenario's text, and what the user should know besides."""
-    from upperbound.targets.generated import Refusal
-    from upperbound.targets.generated_scenario import checked, scenario_text
-    from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
-    from upperbound.targets.pg_table_facts import table_facts
-    from upperbound.targets.postgres import preflight
-
-    with catalog_connection(subject.connection) as connection:
-        entry = PostgresCatalog(connection).table(table)
-        answers = _answers(entry, table_facts(connection, entry), key)
-    text = scenario_text(subject.target, entry, answers, preset)
-    loaded = checked(text)
-    # Whether the server has room for the load is asked when it runs: here one connection is enough.
-    report = preflight(subject.connection, loaded.scenario, 1)
-    refused = [f"no {answer.kind.value}: {answer.reason}" for answer in answers if isinstance(answer, Refusal)]
-    return text, [*refused, *(f"warning: {warning}" for warning in report.warnings)]
-
-
-def _answers(entry: "TableEntry", facts: "TableFacts", key: str | None) -> "tuple[Answer, ...]":
-    """Return what becomes of each operation; ``key`` is a column as it is written in SQL."""
-    from upperbound.errors import ConfigurationError, TargetMismatch
-    from upperbound.scenario.identifiers import IdentifierError, parse_column
-    from upperbound.targets.generate import generate as decide
-
-    try:
-        return decide(entry, facts, parse_column(key) if key is not None else None)
-    except IdentifierError as error:
-        raise ConfigurationError(f"--key: {error.message}", hint=error.hint) from None
-    except KeyError:
-        names = ", ".join(column.quoted for column in entry.columns[:12])
-        raise TargetMismatch(f"{entry.object.quoted} has no column {key}", hint=f"it has {names}") from None

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from upperbound.domain.phases import Phase
+from upperbound.domain.executions import ExecutionFilter, ExecutionOrder
 from upperbound.errors import QueryLogError
 
 THREADS: Final = 2
@@ -18,20 +17,6 @@ MEMORY: Final = "512MB"
 _SECRETIVE: Final = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """Nothing is fetched from anywhere."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ExecutionOrder(StrEnum):
-    """What queries may be sorted by."""
-
-    STARTED = "started"
-    INTENDED = "intended"
-    ENDED = "ended"
-    SERVICE = "service"
-    RESPONSE = "response"
-    ROWS = "rows"
-    KIND = "kind"
-    OUTCOME = "outcome"
-    WORKER = "worker"
 
 
 _COLUMN_OF: Final = {
@@ -45,28 +30,6 @@ _COLUMN_OF: Final = {
     ExecutionOrder.OUTCOME: "outcome",
     ExecutionOrder.WORKER: "worker_id",
 }
-
-
-@dataclass(frozen=True)
-class ExecutionFilter:
-    """Which queries are wanted; None or nothing leaves one out of account."""
-
-    kinds: tuple[str, ...] = ()
-    operations: tuple[str, ...] = ()
-    outcomes: tuple[str, ...] = ()
-    failed: bool | None = None
-    """Those that failed, or those that did not."""
-    worker_id: str | None = None
-    phase: Phase | None = None
-    min_ms: float | None = None
-    """Service time, or response time in an open loop; this one included, as is ``max_ms``."""
-    max_ms: float | None = None
-    from_s: float | None = None
-    """Started at this time or later, in seconds since the first query was due."""
-    to_s: float | None = None
-    """Started before this time."""
-    by_response: bool = False
-    """Latencies are response times."""
 
 
 @dataclass(frozen=True)

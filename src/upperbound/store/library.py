@@ -69,6 +69,17 @@ def choose(templates: TemplateRepository | None, name: str) -> TemplateRow | Non
     return template
 
 
+def known(templates: TemplateRepository, name: str) -> TemplateRow | None:
+    """Return what :func:`choose` returns.
+
+    Raises :class:`TemplateNotFound` where that raises :class:`ScenarioError`.
+    """
+    try:
+        return choose(templates, name)
+    except ScenarioError as error:
+        raise TemplateNotFound(error.message, hint=error.hint) from None
+
+
 def find_stored(
     templates: TemplateRepository, name: str, overrides: Sequence[str] = (), version: int | None = None
 ) -> FoundScenario:

@@ -1,11 +1,13 @@
 """The queries of a run, one by one."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from upperbound.domain.executions import ExecutionFilter, ExecutionOrder
 from upperbound.errors import QueryLogError
-from upperbound.querylog.analysis import Execution, ExecutionFilter, ExecutionOrder, QueryLogAnalysis
+from upperbound.querylog.analysis import Execution, QueryLogAnalysis
 from upperbound.querylog.parquet import log_folder, run_log
 from upperbound.scenario.kinds import LoadMode
 from upperbound.views.view import View
@@ -69,10 +71,13 @@ def load_executions(
         RunNotFound: there is no such run.
         QueryLogError: a part of its log cannot be read.
     """
-    files, note = log_files(store.results.get(run_id), home)
+    parent = store.results.get(run_id)
+    files, note = log_files(parent, home)
     if not files:
         return QueryExecutions(executions=[], total=0, note=note)
     analysis = QueryLogAnalysis(files)
+    # What counts of a run that offers a rate is how long operations took from when they were due.
+    wanted = replace(wanted, by_response=parent.load_mode == LoadMode.QPS.value)
     page = analysis.executions(wanted, order=order, descending=descending, limit=limit, offset=offset)
     return QueryExecutions(executions=[_entry(one) for one in page.executions], total=page.total, note=None)
 
@@ -91,11 +96,6 @@ def log_files(parent: "ResultRow", home: Path) -> tuple[tuple[Path, ...], str | 
     if not parts.files and parent.query_log.get("rows"):
         return (), f"the query log is on the machine that the run was made from, in {kept}"
     return parts.files, None if parts.files else "no query was recorded"
-
-
-def by_response(parent: "ResultRow") -> bool:
-    """Say whether what counts of a run's latencies is the response time: it offered a rate."""
-    return parent.load_mode == LoadMode.QPS.value
 
 
 def _entry(one: Execution) -> QueryExecution:

@@ -1,10 +1,12 @@
 """Scenarios to choose from: the templates of a store, and those that are built in."""
 
+import functools
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from upperbound.scenario.loader import builtin_names, builtin_text, parse_scenario
+from upperbound.scenario.model import Scenario
 from upperbound.store.templates import search_text
 from upperbound.views.view import View
 
@@ -92,14 +94,26 @@ def version_entry(row: "VersionRow") -> VersionEntry:
     return VersionEntry(version=row.version, saved_at=row.saved_at, saved_by=row.saved_by, note=row.note)
 
 
+def builtin_entry(name: str) -> TemplateEntry:
+    """Return a built-in scenario as it is listed."""
+    return _builtin_entry(name, _builtin(name))
+
+
+@functools.cache
+def _builtin(name: str) -> Scenario:
+    return parse_scenario(builtin_text(name), source=f"built-in scenario {name}").scenario
+
+
 def _matching(name: str, text: str, tags: Mapping[str, str | None]) -> TemplateEntry | None:
     """Return a built-in scenario if it is what is looked for."""
-    scenario = parse_scenario(builtin_text(name), source=f"built-in scenario {name}").scenario
+    scenario = _builtin(name)
     searched = f"{name.casefold()}\n{search_text(scenario.model_dump(mode='json'))}"
     wanted = all(word in searched for word in text.casefold().split())
     tagged = all(key in scenario.tags and value in (None, scenario.tags[key]) for key, value in tags.items())
-    if not (wanted and tagged):
-        return None
+    return _builtin_entry(name, scenario) if wanted and tagged else None
+
+
+def _builtin_entry(name: str, scenario: Scenario) -> TemplateEntry:
     return TemplateEntry(
         template_id=None,
         name=name,

@@ -26,7 +26,7 @@ from upperbound.domain.run_state import RunStatus
 from upperbound.errors import ConfigurationError
 from upperbound.scenario.kinds import TableType
 from upperbound.store.history import RunFilter
-from upperbound.store.library import find_stored
+from upperbound.store.library import find_stored, known
 from upperbound.views.run_detail import RunDetail
 from upperbound.views.run_list import RunListEntry, load_run_list
 from upperbound.views.view import View
@@ -65,6 +65,7 @@ async def prepare_from_template(
     Nothing is sent before it is started. Every problem is reported at once.
     """
     asked = given or FromTemplate()
+    await in_thread(known, services.store.templates, template_id)
     found = await in_thread(find_stored, services.store.templates, template_id, asked.overrides, asked.version)
     return await prepare(services, response, found.loaded, template=found.template, credentials=asked.credentials)
 
