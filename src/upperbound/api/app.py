@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
@@ -11,6 +12,7 @@ from starlette.routing import Match
 import upperbound
 from upperbound.api.access.guard import Access, Guard
 from upperbound.api.access.policy import AccessPolicy
+from upperbound.api.documentation import describe, operation_id
 from upperbound.api.errors import ApiProblem, install_handlers
 from upperbound.api.live.hub import LiveHub
 from upperbound.api.routes import (
@@ -21,6 +23,7 @@ from upperbound.api.routes import (
     login,
     logs,
     measurements,
+    prometheus,
     query_log,
     runs,
     templates,
@@ -41,6 +44,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     info.router,
     login.router,
     health.router,
+    prometheus.router,
     docs.router,
 )
 """One for each resource."""
@@ -63,8 +67,10 @@ def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
         lifespan=_lifespan,
         redirect_slashes=False,
         max_body_size=BODY_BYTES,
+        generate_unique_id_function=operation_id,
         license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # the framework's way to say it
     app.state.services = services
     app.state.live = LiveHub(services.store, services.clock, pushes=services.pushes)
     app.state.access = access = Access(policy, services.clock)

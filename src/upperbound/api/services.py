@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from upperbound.api.live.hub import LiveHub
 from upperbound.api.live.pushes import LivePushes
+from upperbound.api.prometheus import ControllerMetrics
 from upperbound.api.settled import SettledAnswers
 from upperbound.clock import Clock
 from upperbound.orchestrator.controller import Controller
@@ -30,6 +31,8 @@ class ControllerServices:
     clock: Clock
     home: Path
     """Where the files of runs are."""
+    metrics: ControllerMetrics
+    """What is counted for Prometheus; whoever wires the store and the orchestrator lets them tell it."""
     settings: tuple[SettingEntry, ...] = ()
     """The settings in effect, secrets masked."""
     debug: bool = False

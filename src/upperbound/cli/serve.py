@@ -66,6 +66,7 @@ def serve(
 
 def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
     """Wire what the routes work with."""
+    from upperbound.api.prometheus import ControllerMetrics
     from upperbound.api.services import ControllerServices
     from upperbound.cli.running import keep_summary
     from upperbound.clock import SystemClock
@@ -75,6 +76,8 @@ def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
     from upperbound.views.settings import SettingEntry
 
     clock = SystemClock()
+    metrics = ControllerMetrics(store)
+    store.observe(clock, metrics.asked_store)
 
     def at_end(run_id: str) -> None:
         keep_summary(store, run_id)
@@ -83,13 +86,14 @@ def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
         store=store,
         controller=Controller(
             store,
-            Orchestrator(store, LocalLauncher(), clock, settings.home),
+            Orchestrator(store, LocalLauncher(), clock, settings.home, ticked=metrics.ticked),
             clock,
             at_end=at_end,
             debug=settings.debug,
         ),
         clock=clock,
         home=settings.home,
+        metrics=metrics,
         settings=tuple(
             SettingEntry(name=one.kind.name, value=one.shown, source=one.source, description=one.kind.description)
             for one in settings.origins

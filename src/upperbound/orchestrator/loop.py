@@ -85,7 +85,10 @@ class RunLoop:
         run_folder: Path,
         crew: Crew,
         limits: Limits | None = None,
+        ticked: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """Look after the run; ``ticked`` is told how many seconds each tick has taken."""
+        self._ticked = ticked
         self._store, self._clock = store, clock
         self._run_id, self._owner, self._config, self._run_folder = run_id, owner, config, run_folder
         self._crew = crew
@@ -149,9 +152,11 @@ class RunLoop:
         reachable_ns = self._clock.monotonic_ns()
         while True:
             try:
+                began_ns = self._clock.monotonic_ns()
                 over, run = self.tick()
                 reachable_ns = self._clock.monotonic_ns()
                 self._backoff.reset()
+                self._ticked((reachable_ns - began_ns) / 1e9)
                 if on_tick is not None:
                     on_tick(run)
                 if over or self._left:

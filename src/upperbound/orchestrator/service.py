@@ -72,8 +72,13 @@ class Orchestrator:
         home: Path,
         *,
         end_sessions: Callable[[ConnInfo, str], int] = end_sessions,
+        ticked: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Keep files of runs under ``home`` and everything else in ``store``."""
+        """Keep files of runs under ``home`` and everything else in ``store``.
+
+        ``ticked`` is told how many seconds each tick of a loop has taken, in that loop's thread.
+        """
+        self._ticked = ticked
         self._store, self._launcher, self._clock, self._home = store, launcher, clock, home
         self._end_sessions = end_sessions
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -159,9 +164,10 @@ class Orchestrator:
         report = preflight(conninfo, config.scenario, peak, clock=self._clock)
         starts = _sequence_starts(conninfo, config.scenario)
         config = config.model_copy(update={"target_url": url, "sequence_starts": starts})
+        tried = try_operations(conninfo, config, self._clock)
         if not self._store.runs.replace_config(run_id, config.model_dump(mode="json")):
             raise IllegalTransition(f"run {run_id} was started or stopped by someone else meanwhile")
-        self.warnings[run_id] = report.warnings
+        self.warnings[run_id] = (*report.warnings, *tried)
         if secret is not None:
             self._passwords[run_id] = secret
 
@@ -239,6 +245,7 @@ class Orchestrator:
                 launch=lambda worker_id, group_id: self._launch_one(run_id, config, worker_id, group_id),
                 end_sessions=lambda: self._clear(run_id, config),
             ),
+            ticked=self._ticked,
         )
 
     def _clear(self, run_id: str, config: RunConfig) -> int:

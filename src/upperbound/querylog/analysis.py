@@ -53,6 +53,8 @@ class Execution:
     error_code: str | None
     error: str | None
     rows: int
+    attempts: int
+    """How often it was tried."""
     server_query_id: str | None
 
 
@@ -161,7 +163,7 @@ class QueryLogAnalysis:
 
 _SELECT: Final = """\
 SELECT execution_id, worker_id, thread, kind, operation, phase, epoch_us(intended_at), epoch_us(started_at),
-  epoch_us(ended_at), response_us, service_us, outcome, error_code, error, rows, server_query_id"""
+  epoch_us(ended_at), response_us, service_us, outcome, error_code, error, rows, attempts, server_query_id"""
 _MESSAGES: Final = """\
 SELECT outcome, error_code, error, count(*) AS failures, epoch_us(min(ended_at)), epoch_us(max(ended_at)),
   list_sort(list(DISTINCT kind)), count(DISTINCT worker_id)
@@ -202,7 +204,7 @@ def _us(value: float | None, factor: float, zero_us: int = 0) -> int | None:
 
 def _execution(row: Sequence[Any], zero_us: int) -> Execution:
     identity, worker, thread, kind, operation, phase, intended, started, ended, response, service, *rest = row
-    outcome, code, error, rows, server_id = rest
+    outcome, code, error, rows, attempts, server_id = rest
     return Execution(
         execution_id=identity,
         worker_id=worker,
@@ -220,5 +222,6 @@ def _execution(row: Sequence[Any], zero_us: int) -> Execution:
         error_code=code,
         error=error,
         rows=rows,
+        attempts=attempts,
         server_query_id=server_id,
     )

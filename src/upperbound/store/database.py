@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Dialect, RowMapping
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.base import Executable
 
+from upperbound.clock import Clock
 from upperbound.store.address import StoreAddress
 from upperbound.store.failures import store_failure
 
@@ -72,6 +73,18 @@ class Database:
         if self.dialect == "sqlite":
             return _connect_sqlite(self.address)
         return _connect_postgresql(self.address, parameters["context"])
+
+    def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:
+        """Tell ``seen`` how many seconds each statement from now on has taken; it must return at once."""
+
+        def begin(connection: Connection, *_: object) -> None:
+            connection.info["upperbound_began_ns"] = clock.monotonic_ns()
+
+        def end(connection: Connection, *_: object) -> None:
+            seen((clock.monotonic_ns() - connection.info["upperbound_began_ns"]) / 1e9)
+
+        sa.event.listen(self.engine, "before_cursor_execute", begin)
+        sa.event.listen(self.engine, "after_cursor_execute", end)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -1,5 +1,6 @@
 """Opening a store."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +69,10 @@ class Store:
             moment = connection.execute(self._select_now).scalar_one()
         assert isinstance(moment, datetime)
         return moment
+
+    def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:
+        """Tell ``seen`` how many seconds each statement from now on has taken; it must return at once."""
+        self._database.observe(clock, seen)
 
     def close(self) -> None:
         """Close the store's connections; may be called more than once."""

@@ -1,7 +1,7 @@
 """A run over time: throughput, latencies, threads and errors, of all workers together and of each."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from upperbound.domain.figures import KindFigures, PhaseFigures, interval, merge
@@ -12,7 +12,7 @@ from upperbound.domain.time_series import SHORTEST_STEP_S, Mark, Span, Stretch, 
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
-from upperbound.views.run_summary import MERGED
+from upperbound.views.run_summary import MERGED, by_kind_of
 from upperbound.views.timing import plan_of
 from upperbound.views.view import View
 
@@ -136,7 +136,7 @@ def load_metrics(store: "Store", run_id: str, *, points: int = POINTS, step_s: f
         run_id=run_id,
         step_seconds=series.step_s,
         phases=series.phases,
-        read_only=all(operation.operation_type is OperationType.READ for operation in series.operations),
+        read_only=series.read_only,
         latency_aggregation_method=MERGED,
         points=[series.point(stretch, stretch.spans) for stretch in series.stretches],
     )
@@ -189,16 +189,16 @@ class _Series:
         step_s: float,
         counted: Mapping[tuple[str, int], Mapping[str, Any]],
     ) -> None:
-        self.operations = scenario.workload.operations
+        self._scenario = scenario
         self.stretches, self.step_s = found, step_s
         self._counted = counted
         self._figures: dict[tuple[str, int], PhaseFigures] = {}
-        self._writes = {
-            label
-            for operation in self.operations
-            for label in (operation.label, operation.kind.value)
-            if operation.operation_type is OperationType.WRITE
-        }
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the scenario writes nothing."""
+        operations = self._scenario.workload.operations
+        return all(operation.operation_type is OperationType.READ for operation in operations)
 
     @property
     def worker_ids(self) -> list[str]:
@@ -219,9 +219,10 @@ class _Series:
         done = [(span, self._between(span)) for span in spans]
         total = merge([figures for _, figures in done]) if done else PhaseFigures(stretch.phase)
         latency = latency_ms(total.latencies)
-        rates = {label: _rate(done, label) for label in total.by_kind}
-        writes = sum(qps for label, (qps, _) in rates.items() if label in self._writes)
-        qps = sum(qps for qps, _ in rates.values())
+        rates = [_rates(self._scenario, figures, span.seconds) for span, figures in done]
+        by_kind = by_kind_of(self._scenario, total.by_operation)
+        qps = sum(rate.qps for own in rates for rate in own.values())
+        writes = sum(rate.writes_per_s for own in rates for rate in own.values())
         targets = [figures.arrivals.expected / span.seconds for span, figures in done if figures.arrivals is not None]
         return MetricPoint(
             elapsed_s=stretch.end_s,
@@ -230,7 +231,7 @@ class _Series:
             qps=qps,
             reads_per_s=max(0.0, qps - writes),
             writes_per_s=writes,
-            failed_per_s=sum(failed for _, failed in rates.values()),
+            failed_per_s=sum(rate.failed_per_s for own in rates for rate in own.values()),
             error_pct=total.error_pct,
             target_qps=sum(targets) if targets else None,
             p50_ms=latency.p50_ms,
@@ -242,7 +243,7 @@ class _Series:
             target_threads=sum(span.newer.target_threads for span, _ in done),
             workers=len(done),
             generator_busy_pct=total.generator.busy_pct,
-            by_kind={label: _kind(rates[label], kind) for label, kind in total.by_kind.items()},
+            by_kind={kind: _kind(kind, figures, rates) for kind, figures in by_kind.items()},
         )
 
     def errors(self, stretch: Stretch) -> ErrorCount:
@@ -319,14 +320,37 @@ def _last_marks(marks: Sequence[Mark], children: "Sequence[ResultRow]") -> dict[
     return found
 
 
-def _rate(done: Sequence[tuple[Span, PhaseFigures]], label: str) -> tuple[float, float]:
-    """Return successful and failed operations of one kind per second, of all workers."""
-    kinds = [(figures.by_kind[label], span.seconds) for span, figures in done if label in figures.by_kind]
-    return sum(kind.operations / s for kind, s in kinds), sum(kind.failed / s for kind, s in kinds)
+@dataclass(frozen=True)
+class _Rate:
+    """What one worker did per second of one kind."""
+
+    qps: float = 0.0
+    writes_per_s: float = 0.0
+    failed_per_s: float = 0.0
 
 
-def _kind(rates: tuple[float, float], figures: KindFigures) -> KindPoint:
+def _rates(scenario: Scenario, figures: PhaseFigures, seconds: float) -> dict[str, _Rate]:
+    """Return what a worker did per second, by kind."""
+    rates: dict[str, _Rate] = {}
+    for operation in scenario.workload.operations:
+        done = figures.by_operation.get(operation.label)
+        if done is not None:
+            kind, qps = operation.kind.value, done.operations / seconds
+            writes = qps if operation.operation_type is OperationType.WRITE else 0.0
+            before = rates.get(kind, _Rate())
+            rates[kind] = _Rate(
+                before.qps + qps, before.writes_per_s + writes, before.failed_per_s + done.failed / seconds
+            )
+    return rates
+
+
+def _kind(kind: str, figures: KindFigures, rates: Sequence[Mapping[str, _Rate]]) -> KindPoint:
     latency = latency_ms(figures.latencies)
+    own = [rate[kind] for rate in rates if kind in rate]
     return KindPoint(
-        qps=rates[0], failed_per_s=rates[1], p50_ms=latency.p50_ms, p95_ms=latency.p95_ms, p99_ms=latency.p99_ms
+        qps=sum(rate.qps for rate in own),
+        failed_per_s=sum(rate.failed_per_s for rate in own),
+        p50_ms=latency.p50_ms,
+        p95_ms=latency.p95_ms,
+        p99_ms=latency.p99_ms,
     )

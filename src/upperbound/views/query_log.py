@@ -41,6 +41,8 @@ class QueryExecution(View):
     error_code: str | None
     error: str | None
     rows: int
+    attempts: int
+    """How often it was tried."""
     server_query_id: str | None
 
 

@@ -290,7 +290,7 @@ def build_summary(
         latency=RunLatency(method=MERGED if run.total_workers_expected > 1 else None, **latency.to_json()),
         response_time=_response_time(total.response),
         arrivals=arrivals_of(run, config.scenario, total),
-        by_kind=_summaries(_by_kind(config.scenario, total.by_operation), total.seconds),
+        by_kind=_summaries(by_kind_of(config.scenario, total.by_operation), total.seconds),
         by_operation=_summaries(_by_label(config.scenario, total.by_operation), total.seconds),
         workers=_workers(run, children, heartbeats, by_worker),
         errors=[
@@ -346,7 +346,7 @@ def _by_label(scenario: Scenario, figures: Mapping[str, KindFigures]) -> dict[st
     return planned | dict(figures)
 
 
-def _by_kind(scenario: Scenario, figures: Mapping[str, KindFigures]) -> dict[str, KindFigures]:
+def by_kind_of(scenario: Scenario, figures: Mapping[str, KindFigures]) -> dict[str, KindFigures]:
     """Return the figures of every kind that was planned or seen, of all its operations together."""
     kinds = {operation.label: operation.kind.value for operation in scenario.workload.operations}
     by_kind = {kind: KindFigures() for kind in kinds.values()}

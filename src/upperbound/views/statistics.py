@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from upperbound.domain.figures import PhaseFigures, merge
+from upperbound.domain.figures import KindFigures, PhaseFigures, merge
 from upperbound.domain.histogram import Histogram, latency_ms
 from upperbound.domain.phases import Phase
 from upperbound.domain.steadiness import Trend, spread
@@ -14,7 +14,7 @@ from upperbound.errors import QueryLogError
 from upperbound.querylog.analysis import LoggedMessage, QueryLogAnalysis, SecondCount
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.query_log import log_files
-from upperbound.views.run_summary import ErrorSummary, Latency
+from upperbound.views.run_summary import ErrorSummary, Latency, by_kind_of
 from upperbound.views.timing import plan_of
 from upperbound.views.view import View
 
@@ -140,6 +140,7 @@ class RunErrors(View):
 def load_statistics(store: "Store", run_id: str, *, home: Path) -> Statistics:
     """Return the spread of a run. Raises :class:`RunNotFound` and :class:`StoreUnreachable`."""
     figures, parent = measured(store, run_id)
+    by_kind = _by_kind(store, run_id, figures)
     files, _ = log_files(parent, home)
     counts: list[SecondCount] | None = None
     if files:
@@ -157,7 +158,7 @@ def load_statistics(store: "Store", run_id: str, *, home: Path) -> Statistics:
             label: KindStatistics(
                 latency=_latency(kind.latencies), qps=None if rates is None else _spread(rates.get(label, []))
             )
-            for label, kind in figures.by_kind.items()
+            for label, kind in by_kind.items()
         },
     )
 
@@ -168,7 +169,7 @@ def load_latency_histogram(store: "Store", run_id: str) -> LatencyHistogram:
     return LatencyHistogram(
         run_id=run_id,
         total=distribution(figures.latencies),
-        by_kind={label: distribution(kind.latencies) for label, kind in figures.by_kind.items()},
+        by_kind={label: distribution(kind.latencies) for label, kind in _by_kind(store, run_id, figures).items()},
     )
 
 
@@ -226,6 +227,10 @@ def distribution(histogram: Histogram) -> Distribution:
         for percentile, value in zip(carried, values, strict=True)
     ]
     return Distribution(count=total, buckets=buckets, curve=curve)
+
+
+def _by_kind(store: "Store", run_id: str, figures: PhaseFigures) -> Mapping[str, KindFigures]:
+    return by_kind_of(RunConfig.read(store.runs.get(run_id).scenario_config).scenario, figures.by_operation)
 
 
 def _latency(histogram: Histogram) -> LatencyStatistics:
