@@ -183,10 +183,11 @@ def _checked(imported: "Imported", target: "ConnInfo") -> tuple[str, ...]:
 def _kept(imported: "Imported", files: Sequence[str], store: str | None) -> str:
     """Keep the scenario as a template and return what was done."""
     from upperbound.cli.settings import load_settings
-    from upperbound.cli.template_import import keep
+    from upperbound.cli.template_import import say
     from upperbound.cli.users import user_name
     from upperbound.store.engine import open_store
+    from upperbound.store.library import keep
 
     note = f"imported from pgbench {' '.join(files)}"
     with open_store(load_settings(store=store).store_url) as opened:
-        return keep(opened, imported.scenario, saved_by=user_name(), note=note)
+        return say(keep(opened.templates, imported.scenario, saved_by=user_name(), note=note))
