@@ -20,6 +20,7 @@ from upperbound.api.routes import (
     docs,
     health,
     info,
+    live,
     login,
     logs,
     measurements,
@@ -42,6 +43,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     catalog.router,
     templates.router,
     info.router,
+    live.router,
     login.router,
     health.router,
     prometheus.router,
@@ -73,7 +75,7 @@ def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # the framework's way to say it
     app.state.services = services
     app.state.live = LiveHub(services.store, services.clock, pushes=services.pushes)
-    app.state.access = access = Access(policy, services.clock)
+    app.state.access = access = Access(policy, services.clock, services.admits_worker)
     install_handlers(app)
     app.add_middleware(Guard, access=access)
     for router in ROUTERS:

@@ -44,6 +44,10 @@ class ControllerServices:
     def __post_init__(self) -> None:
         object.__setattr__(self, "answers", SettledAnswers(self.store))
 
+    def admits_worker(self, run_id: str, token: str) -> bool:
+        """Say whether a token is that of the run's workers."""
+        return self.pushes is not None and self.pushes.admits(run_id, token)
+
 
 def services_of(connection: HTTPConnection) -> ControllerServices:
     """Return the services of the application that a request or a WebSocket belongs to."""

@@ -39,6 +39,7 @@ def serve(
 
     from upperbound.api.access.policy import access_policy
     from upperbound.api.app import create_app
+    from upperbound.api.live.protocol import PING_S, PONG_S, ViewerProtocol
     from upperbound.cli.settings import load_settings
     from upperbound.store.engine import open_store
 
@@ -48,24 +49,34 @@ def serve(
         opened = stack.enter_context(open_store(settings.store_url))
         listening = stack.enter_context(_listen(host, port))
         stack.enter_context(_own_log(debug=settings.debug))
-        app = create_app(_services(opened, settings), policy)
+        shown = f"[{host}]" if ":" in host else host
+        port = listening.getsockname()[1]
+        app = create_app(_services(opened, settings, f"http://{_reached_by_workers(shown)}:{port}"), policy)
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
+            ws=ViewerProtocol,
             ws_max_size=2**16,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PONG_S,
         )
-        shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"Upperbound listens on http://{shown}:{listening.getsockname()[1]}; Ctrl-C ends it.")
+        typer.echo(f"Upperbound listens on http://{shown}:{port}; Ctrl-C ends it.")
         sys.stdout.flush()
         with _signals_are_uvicorns():
             uvicorn.Server(config).run(sockets=[listening])
 
 
-def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
-    """Wire what the routes work with."""
+def _reached_by_workers(host: str) -> str:
+    """Return the address at which workers on this machine reach a server that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not to listen on
+
+
+def _services(store: "OpenStore", settings: "Settings", url: str) -> "ControllerServices":
+    """Wire what the routes work with; ``url`` is where workers reach the server."""
+    from upperbound.api.live.pushes import LivePushes
     from upperbound.api.prometheus import ControllerMetrics
     from upperbound.api.services import ControllerServices
     from upperbound.cli.running import keep_summary
@@ -78,6 +89,7 @@ def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
     clock = SystemClock()
     metrics = ControllerMetrics(store)
     store.observe(clock, metrics.asked_store)
+    pushes = LivePushes(clock, url)
 
     def at_end(run_id: str) -> None:
         keep_summary(store, run_id)
@@ -86,7 +98,14 @@ def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
         store=store,
         controller=Controller(
             store,
-            Orchestrator(store, LocalLauncher(), clock, settings.home, ticked=metrics.ticked),
+            Orchestrator(
+                store,
+                LocalLauncher(),
+                clock,
+                settings.home,
+                ticked=metrics.ticked,
+                worker_environment=pushes.environment,
+            ),
             clock,
             at_end=at_end,
             debug=settings.debug,
@@ -99,6 +118,7 @@ def _services(store: "OpenStore", settings: "Settings") -> "ControllerServices":
             for one in settings.origins
         ),
         debug=settings.debug,
+        pushes=pushes,
     )
 
 

@@ -143,7 +143,8 @@ class Controller:
     def listen(self, listener: OnTick) -> None:
         """Call ``listener`` with the row of a run after each tick of its loop, the last included, in the run's thread.
 
-        It must return soon and not raise.
+        The same for a run that has ended without a loop: one that was stopped before its start, or of which no worker
+        could be launched. It must return soon and not raise.
         """
         self._listeners.append(listener)
 
@@ -223,6 +224,8 @@ class Controller:
             self._control.force_stop(run_id)
         if status in TERMINAL and run_id not in self._carried:
             self._clear(run_id)
+            with contextlib.suppress(StoreError):
+                self._tell(self._store.runs.get(run_id))
         return status
 
     def drop(self, run_id: str) -> None:
@@ -273,8 +276,10 @@ class Controller:
     def _finish(self, run_id: str) -> None:
         """Keep what is to be kept of a run that has ended; one that was left has not."""
         with contextlib.suppress(StoreError):
-            if self._store.runs.get(run_id).status in TERMINAL:
+            run = self._store.runs.get(run_id)
+            if run.status in TERMINAL:
                 self._at_end(run_id)
+            self._tell(run)
         self._clear_if_over(run_id)
 
     def _tell(self, row: RunRow) -> None:

@@ -73,14 +73,17 @@ class Orchestrator:
         *,
         end_sessions: Callable[[ConnInfo, str], int] = end_sessions,
         ticked: Callable[[float], None] = lambda _: None,
+        worker_environment: Callable[[str], Mapping[str, str]] = lambda _: {},
     ) -> None:
         """Keep files of runs under ``home`` and everything else in ``store``.
 
         ``ticked`` is told how many seconds each tick of a loop has taken, in that loop's thread.
+        ``worker_environment`` returns by run id what its workers find in their environment beyond what they need.
         """
         self._ticked = ticked
         self._store, self._launcher, self._clock, self._home = store, launcher, clock, home
         self._end_sessions = end_sessions
+        self._worker_environment = worker_environment
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._passwords: dict[str, SecretStr] = {}
         self._loops: dict[str, RunLoop] = {}
@@ -314,7 +317,7 @@ class Orchestrator:
 
     def _environment(self, run_id: str) -> Mapping[str, str]:
         """Return what workers need and no command line, store or log may hold."""
-        environment = {"UPPERBOUND_HOME": str(self._home)}
+        environment = {**self._worker_environment(run_id), "UPPERBOUND_HOME": str(self._home)}
         if self._store.password is not None:
             environment["UPPERBOUND_STORE_PASSWORD"] = self._store.password.get_secret_value()
         if run_id in self._passwords:

@@ -106,9 +106,11 @@ class Control:
         options: WorkerOptions,
         plan: PhasePlan,
         resources: ResourceReader | None = None,
+        on_snapshot: Callable[[Snapshot], None] = lambda _: None,
     ) -> None:
-        """Report what ``resources`` reads of this machine; found out when left out."""
+        """Report what ``resources`` reads of this machine; found out when left out. ``on_snapshot`` returns at once."""
         self._store, self._clock, self._options, self._plan = store, clock, options, plan
+        self._on_snapshot = on_snapshot
         self._lock = threading.Lock()
         self._sampling = threading.Lock()
         self._status = WorkerStatus.STARTING
@@ -318,7 +320,9 @@ class Control:
                 return  # Once the load has ended for want of a store there is nothing new, and it would pile up.
             if now_ns >= self._snapshot_due_ns:
                 self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
-                self._writes.append(partial(self._store.snapshots.write, self._take_snapshot(self._load)))
+                snapshot = self._take_snapshot(self._load)
+                self._writes.append(partial(self._store.snapshots.write, snapshot))
+                self._on_snapshot(snapshot)
 
     def _write_what_waits(self) -> None:
         """Do the writes that wait, each until it succeeds, and drop one that never can."""

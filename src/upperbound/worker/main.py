@@ -38,9 +38,11 @@ from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.log_handler import stored_logs
 from upperbound.store.results import ChildResult
 from upperbound.store.runs import RunRow
+from upperbound.store.snapshots import Snapshot
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, session_name
 from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions, store_backoff
 from upperbound.worker.executors import is_open_loop, make_executor
+from upperbound.worker.live_push import LivePush, live_push
 from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
 
@@ -77,7 +79,11 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
                 )
             )
             log.info("process %d on %s, upperbound %s", os.getpid(), socket.gethostname(), upperbound.__version__)
-            code = _make_worker(store, options, clock).live()
+            push = live_push(os.environ, clock)
+            if push is not None:
+                push.start()
+                stack.callback(push.close)
+            code = _make_worker(store, options, clock, push).live()
         except StoreUnreachable as error:
             log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
             code = WorkerExit.STORE_UNREACHABLE
@@ -119,7 +125,7 @@ def _patiently(attempt: Callable[[], Answer], clock: Clock) -> Answer:
             clock.sleep(min(backoff.next_s(), left_s))
 
 
-def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker":
+def _make_worker(store: Store, options: WorkerOptions, clock: Clock, push: LivePush | None) -> "_Worker":
     """Return the worker, configured.
 
     Raises:
@@ -128,7 +134,7 @@ def _make_worker(store: Store, options: WorkerOptions, clock: Clock) -> "_Worker
     try:
         run = _patiently(lambda: store.runs.get(options.run_id), clock)
         config = _read_config(run, options)
-        return _Worker(store, config, _threads(run, config, options), options, clock)
+        return _Worker(store, config, _threads(run, config, options), options, clock, push)
     except ConfigurationError as error:
         _say_failed(store, options, error)
         raise
@@ -186,12 +192,21 @@ def _run_folder(run_id: str) -> Path:
 class _Worker:
     """One worker with its configuration loaded."""
 
-    def __init__(self, store: Store, config: RunConfig, threads: int, options: WorkerOptions, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: RunConfig,
+        threads: int,
+        options: WorkerOptions,
+        clock: Clock,
+        push: LivePush | None,
+    ) -> None:
         self._store, self._config, self._options, self._clock = store, config, options, clock
         self._threads = threads
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
-        self._control = Control(store, clock, options, self._plan)
+        on_snapshot = push.offer if push is not None else _nobody
+        self._control = Control(store, clock, options, self._plan, on_snapshot=on_snapshot)
         self._run_folder = _run_folder(options.run_id)
         self._fatal: Exception | None = None
         """What has ended the load before its time."""
@@ -402,6 +417,10 @@ class _Worker:
         log.error("%s", error)
         self._control.advance(WorkerEvent.FAIL, error=str(error) or type(error).__name__)
         return code
+
+
+def _nobody(_snapshot: Snapshot) -> None:
+    """Take a snapshot that nobody is pushed."""
 
 
 def _store_lost() -> StoreUnreachable:

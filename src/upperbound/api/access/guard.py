@@ -1,7 +1,8 @@
 """Stands before every request and WebSocket: who may come in, and what every response carries."""
 
 import hmac
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import quote
@@ -21,17 +22,24 @@ from upperbound.clock import Clock
 
 OPEN_PATHS: Final = frozenset({"/health", "/login", "/api/login", "/api/logout"})
 """What needs no login: whether the server is well, and the login itself."""
+PUSH_PATH: Final = re.compile(r"/api/runs/([^/]+)/metrics/live")
+"""What only workers of the run may use, by a token of their own, whatever the policy is for others."""
 USER_KEY: Final = "upperbound.user"
 """Where a request's scope says who sent it."""
 ANYBODY: Final = "a user of the web server"
+WORKER_USER: Final = "a worker"
 TOKEN_USER: Final = "the bearer of the token"  # noqa: S105 - a name, not a token
 
 
 class Access:
     """The policy with what is remembered about those who use it."""
 
-    def __init__(self, policy: AccessPolicy, clock: Clock) -> None:
+    def __init__(
+        self, policy: AccessPolicy, clock: Clock, admits_worker: Callable[[str, str], bool] = lambda _run, _token: False
+    ) -> None:
+        """``admits_worker`` says of a run and a token whether a worker of the run is who sends it."""
         self.policy = policy
+        self.admits_worker = admits_worker
         self.sessions: Final = Sessions(clock)
         self.attempts: Final = LoginAttempts(clock)
         self._hashing: Final = CapacityLimiter(2)
@@ -90,6 +98,8 @@ class Guard:
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         if changes and from_elsewhere(headers):
             return problem_response(path, 403, "cross_origin", "the request comes from a page of another site")
+        if pushed := PUSH_PATH.fullmatch(path):
+            return self._identify_worker(scope, headers, pushed[1])
         scope[USER_KEY] = ANYBODY
         if self._access.policy.is_open:
             return None
@@ -102,8 +112,7 @@ class Guard:
         if cookie and (user := self._access.sessions.user(cookie)):
             scope[USER_KEY] = user
             return None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._access.has_token(given.strip()):
+        if (given := _bearer(headers)) and self._access.has_token(given):
             scope[USER_KEY] = TOKEN_USER
             return None
         if path in OPEN_PATHS:
@@ -113,6 +122,21 @@ class Guard:
         hint = "send `Authorization: Bearer TOKEN`, or log in at /login"
         challenge = {"WWW-Authenticate": 'Bearer realm="upperbound"'}
         return problem_response(path, 401, "not_authenticated", "nobody is logged in", hint=hint, headers=challenge)
+
+    def _identify_worker(self, scope: Scope, headers: Headers, run_id: str) -> Response | None:
+        """Let a worker in that has the token of its run; nobody else's credentials open this door."""
+        if (given := _bearer(headers)) and self._access.admits_worker(run_id, given):
+            scope[USER_KEY] = WORKER_USER
+            return None
+        challenge = {"WWW-Authenticate": 'Bearer realm="upperbound workers"'}
+        detail = "only workers of this run that this server has started may push its figures"
+        return problem_response(scope["path"], 401, "not_authenticated", detail, headers=challenge)
+
+
+def _bearer(headers: Headers) -> str:
+    """Return the token that a request brings; empty when there is none."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
 
 
 def _cookie(lines: Iterable[str]) -> str | None:

@@ -26,6 +26,14 @@ INTERVAL_S: Final = 1.0
 """Between two updates of a run that is on its way."""
 
 
+class FeedFailed(Exception):
+    """A defect has ended the updates of a run; the log has the details."""
+
+
+class FeedCut(Exception):
+    """The updates of a run go on elsewhere, or later: this process ends."""
+
+
 @dataclass(frozen=True)
 class Published:
     """An update as it is handed to every viewer."""
@@ -102,9 +110,12 @@ class Feed:
                 await self._wait(due_ns)
         except StoreError as error:
             failure = error
-        except Exception as error:
+        except Exception:
             log.exception("the updates of a run have met a defect")
-            failure = error
+            failure = FeedFailed()
+        except asyncio.CancelledError:
+            failure = FeedCut()
+            raise
         finally:
             self.over = True
             for box in self._boxes:
