@@ -95,6 +95,14 @@ def database(embedded_server: EmbeddedServer, items_template: str) -> Iterator[D
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, place: Place) -> str:
+    """The URL of an SQLite store, then of a PostgreSQL store; the place looks into it, and commands have to name it."""
+    if request.param == "postgresql":
+        place.store_url = str(request.getfixturevalue("postgres_store"))
+    return place.store_url
+
+
 @pytest.fixture
 def postgres_store(embedded_server: EmbeddedServer) -> Iterator[str]:
     """The URL, password included, of a PostgreSQL store of the test's own."""

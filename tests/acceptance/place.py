@@ -122,6 +122,8 @@ class Place:
         self.tmp.chmod(0o1777)
         self.started: list[Running] = []
         """Every command that was started here."""
+        self.store_url = f"sqlite:///{self.home / 'upperbound.db'}"
+        """The store of a command that names none; a test that names another one sets it here."""
 
     # Running commands
 
@@ -169,11 +171,6 @@ class Place:
         return summary
 
     # Looking at what is there
-
-    @property
-    def store_url(self) -> str:
-        """The store of a command that names none."""
-        return f"sqlite:///{self.home / 'upperbound.db'}"
 
     @contextmanager
     def store(self) -> Iterator[Store]:

@@ -56,12 +56,6 @@ def kill_when(
     return found[0].run_id
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, place: Place) -> str:
-    """The URL of an SQLite store, then of a PostgreSQL store."""
-    return place.store_url if request.param == "sqlite" else str(request.getfixturevalue("postgres_store"))
-
-
 def assert_right_totals(place: Place, summary: dict[str, Any]) -> None:
     log = QueryLog(place.home / "runs" / summary["run_id"])
     counted = summary["total_operations"] + summary["failed_operations"] + summary["warmup_operations"]

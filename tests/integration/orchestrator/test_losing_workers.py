@@ -1,12 +1,15 @@
 """Workers that are lost, late, lowered or taken out while their run goes on."""
 
 import os
+import re
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from tests.integration.orchestrator.conftest import Bench
+from tests.integration.orchestrator.conftest import Bench, bench_on
 
 from upperbound.domain import worker_state
 from upperbound.domain.events import EventType
@@ -15,6 +18,7 @@ from upperbound.domain.run_view import Limits
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.launchers.base import WorkerHandle
 from upperbound.orchestrator.stopping import request_stop
+from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.testing.waiting import until
 
 CONTINUE = {"on_worker_loss": "continue"}
@@ -106,11 +110,44 @@ def test_a_worker_that_is_lowered_goes_on_with_fewer_connections(bench: Bench) -
         assert end().status is RunStatus.CANCELLED
 
 
-def test_a_worker_that_freezes_is_taken_for_dead_and_ended_and_the_run_goes_on(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker be STALE after 3 s of silence, and DEAD after 6 s."""
     monkeypatch.setattr(worker_state, "STALE_AFTER_S", 3.0)
     monkeypatch.setattr(worker_state, "DEAD_AFTER_S", 6.0)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_bench(
+    request: pytest.FixtureRequest, embedded_server: EmbeddedServer, target: str, tmp_path: Path
+) -> Iterator[Bench]:
+    """A bench on each kind of store."""
+    with bench_on(request.param, embedded_server, target, tmp_path) as made:
+        yield made
+
+
+@pytest.mark.usefixtures("shortened")
+def test_a_worker_that_freezes_is_taken_for_dead_and_fails_the_run(each_bench: Bench) -> None:
+    bench = each_bench
+    run_id = bench.create(duration_seconds=60)
+    with bench.running(run_id) as end:
+        bench.until_queries(run_id)
+        bench.orchestrator._loops[run_id]._limits = Limits(term_after_s=2.0)
+        frozen = bench.launcher.handles["worker-1"]
+        os.kill(frozen.pid, signal.SIGSTOP)
+        row = end()
+    assert row.status is RunStatus.FAILED
+    assert re.search(r"^worker_failure: worker-1 was not heard from for [67] s; last", row.completion_reason or "")
+    assert frozen.poll() == -signal.SIGKILL, "SIGTERM does not reach a process that stands still"
+    assert bench.launcher.handles["worker-0"].poll() == 0
+    parent, newest = bench.store.results.get(run_id), bench.store.snapshots.newest(run_id)["worker-1"]
+    survivor = bench.store.results.children(run_id)[0]
+    assert parent.operations == survivor.operations + newest.operations
+
+
+@pytest.mark.usefixtures("shortened")
+def test_a_worker_that_freezes_is_taken_for_dead_and_ended_and_the_run_goes_on(each_bench: Bench) -> None:
+    bench = each_bench
     run_id = bench.create(duration_seconds=15, more=CONTINUE)
     with bench.running(run_id) as end:
         bench.until_queries(run_id)
