@@ -44,6 +44,7 @@ class Client:
         "rows",
         "rows_before",
         "send",
+        "sent_ns",
         "start_ns",
         "statement",
         "until_ns",
@@ -65,6 +66,8 @@ class Client:
         self.fd = -1
         self.operation = IDLE
         self.start_ns = 0
+        self.sent_ns = 0
+        """When a statement after the first was sent; what is before ``start_ns`` is of another operation."""
         self.statement = 0
         """The statement of the operation that was sent last."""
         self.row: Row | None = None

@@ -297,6 +297,15 @@ class CompiledClient(Client):
         self.fields.start_ns = start_ns
 
     @property
+    def sent_ns(self) -> int:
+        """When a statement after the first was sent; what is before ``start_ns`` is of another operation."""
+        return int(self.fields.sent_ns)
+
+    @sent_ns.setter
+    def sent_ns(self, sent_ns: int) -> None:
+        self.fields.sent_ns = sent_ns
+
+    @property
     def until_ns(self) -> int:
         """No query is sent by the loop itself at or after this time."""
         return int(self.fields.until_ns)

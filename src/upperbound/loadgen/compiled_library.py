@@ -72,6 +72,7 @@ class ClientFields(ctypes.Structure):
         ("start_ns", ctypes.c_int64),
         ("end_ns", ctypes.c_int64),
         ("until_ns", ctypes.c_int64),
+        ("sent_ns", ctypes.c_int64),
         ("lag_before_ns", ctypes.c_int64),
         ("rows_before", ctypes.c_uint32),
         ("statement", ctypes.c_int32),

@@ -236,11 +236,12 @@ class EventLoopExecutor(Sender):
                         rows = result.command_tuples or 0
                     else:
                         self._buffer, self._offset, timers = buffer, offset, len(self._timers)
-                        self._answered(client, result, end, end - since)
+                        self._answered(client, result, end, since)
                         buffer, offset = self._buffer, self._offset
                         listening = listening and len(self._timers) == timers
                         continue
-                    pack(buffer, offset, start, start, end, end - since, rows, k, client.index, 0, 0, 0)
+                    lag = end - (since if since > start else start)  # noqa: FURB136 - a call would cost each query
+                    pack(buffer, offset, start, start, end, lag, rows, k, client.index, 0, 0, 0)
                     offset += size
                     if offset == end_of_buffer:
                         buffer, offset = swap(buffer, offset), 0

@@ -84,6 +84,7 @@ struct client {
   int64_t start_ns;
   int64_t end_ns;
   int64_t until_ns;      /* No operation is begun at or after this time. */
+  int64_t sent_ns;       /* When a statement after the first was sent; what is before start_ns is of another operation. */
   int64_t lag_before_ns; /* How long the answers to the statements before waited for the generator. */
   uint32_t rows_before;  /* Rows that those statements have returned or affected. */
   int32_t statement;     /* Of the operation in flight. */
@@ -215,7 +216,9 @@ static enum reason take(struct loop *loop, struct client *client, uint32_t event
   if (client->result == NULL)
     return SENT;
   client->end_ns = now_ns();
-  client->lag_before_ns += client->end_ns - loop->since_ns;
+  int64_t sent = client->sent_ns > client->start_ns ? client->sent_ns : client->start_ns;
+  client->lag_before_ns += client->end_ns - (loop->since_ns > sent ? loop->since_ns : sent);
+  client->sent_ns = client->end_ns; /* Should another statement of the operation follow, it is sent now. */
   if (client->aside)
     return ASIDE;
   switch (pq->result_status(client->result)) {

@@ -195,7 +195,7 @@ class OpenLoopExecutor(EventLoopExecutor):
         while client.result() is not None:
             pass
         end = time.perf_counter_ns()
-        self._answered(client, result, end, end - since)
+        self._answered(client, result, end, since)
 
     def _sending_ns(self) -> int:
         """Return the time, which for arrivals stands still from the stop on."""

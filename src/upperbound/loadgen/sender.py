@@ -83,12 +83,14 @@ class Sender(ABC):
         if statement.may_block:
             self._watch_writable(client)
 
-    def _answered(self, client: Client, result: "psycopg.pq.abc.PGresult", end_ns: int, lag_ns: int) -> None:
+    def _answered(self, client: Client, result: "psycopg.pq.abc.PGresult", end_ns: int, since_ns: int) -> None:
         """See to the answer to a statement: its operation goes on, is tried again, or has ended.
 
-        Raises ``psycopg.OperationalError`` when the connection turns out to be broken.
+        The answer may have been there since ``since_ns``, but not before the statement was sent. Raises
+        ``psycopg.OperationalError`` when the connection turns out to be broken.
         """
-        client.lag_before_ns += lag_ns
+        client.lag_before_ns += end_ns - max(since_ns, client.sent_ns, client.start_ns)
+        client.sent_ns = end_ns  # Should another statement of the operation follow, it is sent now.
         if client.failure is not None:
             self._rolled_back(client, end_ns)
         elif result.status not in (TUPLES_OK, COMMAND_OK):

@@ -81,7 +81,7 @@ def test_every_thread_sends_and_every_query_is_recorded(loop: Make, fresh_databa
     assert (records["intended_ns"] == records["start_ns"]).all()
 
 
-def test_what_the_loop_is_held_up_by_between_two_looks_is_lag_and_nothing_from_before_it_began_is(
+def test_what_the_loop_is_held_up_by_between_two_looks_is_lag_and_nothing_from_before_the_send_is(
     loop: Make, fresh_database: str, admin: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     admin.execute("CREATE TABLE answered ()")
@@ -119,13 +119,12 @@ def test_what_the_loop_is_held_up_by_between_two_looks_is_lag_and_nothing_from_b
     executor.open(1, lambda _: None)
     executor.begin()
     executor.set_threads(2)
-    begun_ns = SystemClock().monotonic_ns()
     load.run()
     until(lambda: len(sink.parts) >= 2, "records arrive")
     executor.set_threads(3)
     until(lambda: len(held) == 2, "the loop was held up again")
     records = load.finish()
-    assert (records["lag_ns"] <= SystemClock().monotonic_ns() - begun_ns).all()
+    assert (records["lag_ns"] <= records["end_ns"] - records["start_ns"]).all()
     assert records["lag_ns"].max() >= held[1]
 
 

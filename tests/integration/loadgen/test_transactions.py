@@ -142,6 +142,8 @@ def test_the_statements_of_a_transaction_share_their_parameters_and_are_kept_as_
     assert (records["outcome"] == Outcome.OK).all()
     assert (records["rows"] == 3).all(), "a row changed, one read, one added"
     assert (records["retries"] == 0).all()
+    assert (records["lag_ns"] > 0).all()
+    assert (records["lag_ns"] <= records["end_ns"] - records["intended_ns"]).all(), "none waits from before its send"
     assert one(admin, "SELECT count(*) FROM moves") == len(records), "each record is one transaction"
     assert books_agree(admin)
 
