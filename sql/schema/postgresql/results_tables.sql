@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0004; made by `upperbound store ddl --dialect postgresql`.
+-- Schema revision 0005; made by `upperbound store ddl --dialect postgresql`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -128,3 +128,45 @@ CREATE TABLE template_versions (
   saved_at TIMESTAMP WITH TIME ZONE NOT NULL,
   CONSTRAINT pk_template_versions PRIMARY KEY (template_id, version)
 );
+
+CREATE TABLE template_value_pools (
+  pool_id TEXT NOT NULL,
+  template_id TEXT,
+  template_version INTEGER,
+  state TEXT NOT NULL,
+  target TEXT NOT NULL,
+  server TEXT NOT NULL,
+  table_name TEXT NOT NULL,
+  column_name TEXT NOT NULL,
+  value_limit BIGINT NOT NULL,
+  seed BIGINT NOT NULL,
+  value_type TEXT NOT NULL,
+  encoding TEXT NOT NULL,
+  value_count BIGINT DEFAULT 0 NOT NULL,
+  value_bytes BIGINT DEFAULT 0 NOT NULL,
+  chunk_count BIGINT DEFAULT 0 NOT NULL,
+  table_state JSON NOT NULL,
+  sampled_by TEXT NOT NULL,
+  sampled_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  touched_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  CONSTRAINT pk_template_value_pools PRIMARY KEY (pool_id)
+);
+
+CREATE INDEX ix_template_value_pools_template_id_target ON template_value_pools (template_id, target);
+
+CREATE TABLE template_value_chunks (
+  pool_id TEXT NOT NULL,
+  chunk INTEGER NOT NULL,
+  value_count INTEGER NOT NULL,
+  value_bytes INTEGER NOT NULL,
+  data BYTEA NOT NULL,
+  CONSTRAINT pk_template_value_chunks PRIMARY KEY (pool_id, chunk)
+);
+
+CREATE TABLE run_value_pools (
+  run_id TEXT NOT NULL,
+  pool_id TEXT NOT NULL,
+  CONSTRAINT pk_run_value_pools PRIMARY KEY (run_id, pool_id)
+);
+
+CREATE INDEX ix_run_value_pools_pool_id ON run_value_pools (pool_id);

@@ -14,6 +14,7 @@ from upperbound.store.database import Database
 from upperbound.store.tables import (
     find_max_step_history,
     run_status,
+    run_value_pools,
     test_logs,
     test_results,
     worker_metrics_snapshots,
@@ -181,5 +182,5 @@ class HistoryRepository:
         return found
 
 
-_OF_A_RUN: Final = (test_results, worker_metrics_snapshots, test_logs, find_max_step_history)
+_OF_A_RUN: Final = (test_results, worker_metrics_snapshots, test_logs, find_max_step_history, run_value_pools)
 """Tables that have rows of a run, beside those that follow it by themselves."""

@@ -16,6 +16,7 @@ from upperbound.store.database import Database
 from upperbound.store.events import NewEvent, append_event
 from upperbound.store.tables import run_status, test_results
 from upperbound.store.types import plus_seconds, seconds_between, store_now
+from upperbound.store.value_pools import link_run
 
 _AMBIGUOUS_SHOWN: Final = 5
 
@@ -38,6 +39,8 @@ class NewRun:
     scaling_mode: str | None = None
     threads: int | None = None
     """Threads of all workers together."""
+    value_pools: Sequence[str] = ()
+    """Ids of the value pools that it takes values from: they are kept until it has ended."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class RunRepository:
     def create(self, run: NewRun) -> None:
         """Write the run as PREPARED, and its parent result, in one transaction.
 
-        Raises :class:`StoreError` when the id is taken; then nothing is changed.
+        Raises :class:`StoreError` when the id is taken or a value pool is gone; then nothing is changed.
         """
         now = self._now
         with self._database.transaction() as connection:
@@ -155,6 +158,7 @@ class RunRepository:
                 )
             except exc.IntegrityError:
                 raise StoreError(f"a run {run.run_id} exists already", hint="give the new run another id") from None
+            link_run(connection, run.run_id, run.value_pools)
 
     def get(self, run_id: str) -> RunRow:
         """Return one run. Raises :class:`RunNotFound`."""

@@ -14,6 +14,8 @@ from upperbound.domain.find_max_steps import Limiter, Purpose
 from upperbound.domain.log_lines import LogLevel, LogSource
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
+from upperbound.domain.value_blocks import ValueEncoding
+from upperbound.domain.value_pools import PoolState
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.store.types import EnumText, JsonDocument, Message, UtcTimestamp
 
@@ -237,6 +239,52 @@ template_versions: Final = sa.Table(
     sa.Column("saved_at", UtcTimestamp, nullable=False),
 )
 
+template_value_pools: Final = sa.Table(
+    "template_value_pools",
+    metadata,
+    sa.Column("pool_id", sa.Text, primary_key=True),
+    # None for a pool that was sampled for one run alone.
+    sa.Column("template_id", sa.Text),
+    sa.Column("template_version", sa.Integer),
+    sa.Column("state", EnumText(PoolState), nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("server", Message, nullable=False),
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("column_name", sa.Text, nullable=False),
+    sa.Column("value_limit", sa.BigInteger, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("value_type", sa.Text, nullable=False),
+    sa.Column("encoding", EnumText(ValueEncoding), nullable=False),
+    _count("value_count"),
+    _count("value_bytes"),
+    _count("chunk_count"),
+    sa.Column("table_state", JsonDocument, nullable=False),
+    sa.Column("sampled_by", sa.Text, nullable=False),
+    sa.Column("sampled_at", UtcTimestamp, nullable=False),
+    # The time of its newest chunk: one that nobody goes on with is given up.
+    sa.Column("touched_at", UtcTimestamp, nullable=False),
+    sa.Index(None, "template_id", "target"),
+)
+
+template_value_chunks: Final = sa.Table(
+    "template_value_chunks",
+    metadata,
+    sa.Column("pool_id", sa.Text, primary_key=True),
+    sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("value_count", sa.Integer, nullable=False),
+    sa.Column("value_bytes", sa.Integer, nullable=False),
+    # Compressed: value_bytes is what it was, and will be.
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
+run_value_pools: Final = sa.Table(
+    "run_value_pools",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("pool_id", sa.Text, primary_key=True),
+    sa.Index(None, "pool_id"),
+)
+
 CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
 """State that decisions are made on; hybrid tables on Snowflake."""
 
@@ -248,5 +296,8 @@ RESULTS_TABLES: Final = (
     test_templates,
     template_tags,
     template_versions,
+    template_value_pools,
+    template_value_chunks,
+    run_value_pools,
 )
-"""What was measured, what was said about it, and the stored scenarios to measure by."""
+"""What was measured, what was said about it, and the stored scenarios to measure by, with the values they take."""

@@ -19,6 +19,7 @@ from upperbound.store.database import Database
 from upperbound.store.dialects import insert_into
 from upperbound.store.tables import template_tags, template_versions, test_templates
 from upperbound.store.types import store_now
+from upperbound.store.value_pools import retire
 
 _SIMILAR_SHOWN: Final = 3
 _NEAR: Final = 0.7
@@ -159,7 +160,7 @@ class TemplateRepository:
         return self._create(_dumped({**source.document, "name": name}), saved_by, note)
 
     def delete(self, template_id: str) -> None:
-        """Remove a template with all its versions; runs keep the scenario they ran, and say which version it was.
+        """Remove a template with all its versions and value pools; runs keep the scenario they ran, and its version.
 
         Raises :class:`TemplateNotFound`.
         """
@@ -167,6 +168,8 @@ class TemplateRepository:
             self._lock(connection, template_id)
             for table in (template_tags, template_versions, test_templates):
                 connection.execute(sa.delete(table).where(table.c.template_id == template_id))
+            # Runs that use its value pools still need them: they go as replaced ones do.
+            retire(connection, template_id)
 
     def get(self, template_id: str) -> TemplateRow:
         """Return one template. Raises :class:`TemplateNotFound`."""

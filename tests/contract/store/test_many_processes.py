@@ -3,6 +3,10 @@
 import subprocess
 from collections.abc import Callable
 
+from tests.unit.scenario.samples import changed
+
+from upperbound.domain.run_state import RunStatus
+from upperbound.scenario.model import Scenario
 from upperbound.store.check import check_store
 from upperbound.store.engine import Store
 from upperbound.store.runs import NewRun
@@ -44,6 +48,25 @@ def test_eight_processes_write_at_once(
     ] * PROCESSES
     assert len(store.snapshots.series("run-1")) == PROCESSES * TURNS
     assert {row.sequence for row in store.snapshots.newest("run-1").values()} == {TURNS}
+
+
+def test_runs_have_whole_pools_while_others_prepare_them_anew(
+    store: Store, store_url: str, start_writer: StartWriter
+) -> None:
+    store.templates.create(Scenario.model_validate(changed({})), saved_by="ada")
+    printed = set_off([start_writer("pools", store_url, str(number), "12") for number in range(4)])
+    unread, refused = (sum(int(lines[place]) for lines in printed) for place in (0, 1))
+    assert unread == 0
+    made = store.runs.list(limit=100)
+    assert len(made) + refused == 4 * 12
+    assert made
+    for run in made:
+        store.runs.transition(run.run_id, expected=RunStatus.PREPARED, to=RunStatus.FAILED)
+    store.value_pools.sweep()
+    with store._database.connection() as connection:
+        for table in ("template_value_pools", "template_value_chunks"):
+            left = connection.exec_driver_sql(f"SELECT count(DISTINCT pool_id) FROM {table}").scalar_one()
+            assert left == 3, "those that the template has now"
 
 
 def test_eight_processes_make_one_store_at_once(empty_store_url: str, start_writer: StartWriter) -> None:

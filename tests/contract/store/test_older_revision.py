@@ -52,6 +52,9 @@ def test_the_check_names_what_the_older_store_lacks(old_store_url: str) -> None:
         "test_templates: the table is missing",
         "template_tags: the table is missing",
         "template_versions: the table is missing",
+        "template_value_pools: the table is missing",
+        "template_value_chunks: the table is missing",
+        "run_value_pools: the table is missing",
     }
 
 

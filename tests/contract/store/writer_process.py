@@ -5,21 +5,39 @@ It says ``ready`` and waits for a line, so that several of them set off at the s
 
 import os
 import sys
+from dataclasses import replace
 
 from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
+from upperbound.domain.value_blocks import ValueEncoding, integer_block
+from upperbound.domain.value_pools import TableState
 from upperbound.domain.worker_state import WorkerStatus
-from upperbound.errors import TemplateConflict
+from upperbound.errors import StoreError, StoreUnreachable, TemplateConflict
 from upperbound.store.address import parse_store_url
 from upperbound.store.database import Database
 from upperbound.store.engine import open_store
 from upperbound.store.heartbeats import Heartbeat
-from upperbound.store.runs import Rollup
+from upperbound.store.runs import NewRun, Rollup
 from upperbound.store.snapshots import Snapshot
 from upperbound.store.tables import run_status
+from upperbound.store.templates import TemplateRef
+from upperbound.store.value_pools import NewPool
 
 URL = os.environ["STORE_URL"]
+COLUMNS = ["a", "b", "c"]
+POOL = NewPool(
+    target="7312/5",
+    server="127.0.0.1:5432/shop",
+    table='"orders"',
+    column="",
+    limit=600,
+    seed=1,
+    value_type="bigint",
+    encoding=ValueEncoding.INTEGER,
+    table_state=TableState("1", "2", 600.0),
+    sampled_by="a writer",
+)
 
 
 def say(word: object) -> None:
@@ -36,6 +54,40 @@ def open_it() -> None:
     ready()
     with open_store(URL, migrate=True) as store:
         say(store.now().isoformat())
+
+
+def pools(name: str, turns: int) -> None:
+    """Prepare a template's pools anew and make runs that use what there is; prints how many of those it could not read.
+
+    A run whose pools are replaced in the moment it is created is refused, and made again.
+    """
+    with open_store(URL) as store:
+        template = TemplateRef(store.templates.find("Sample").template_id, 1)
+        ready()
+        unread = refused = 0
+        for turn in range(turns):
+            made = [store.value_pools.begin(replace(POOL, column=column)) for column in COLUMNS]
+            for pool_id in made:
+                for chunk in range(6):
+                    store.value_pools.append(pool_id, chunk, integer_block([turn] * 100))
+            store.value_pools.publish(made, template)
+            store.value_pools.sweep()
+            found = store.value_pools.of_template(template.template_id)
+            run_id = f"run-{name}-{turn}"
+            try:
+                ids = [pool.pool_id for pool in found]
+                store.runs.create(NewRun(run_id, "x", {"name": "x"}, 1, value_pools=ids))
+            except StoreUnreachable:
+                raise
+            except StoreError:
+                refused += 1
+                continue
+            used = store.value_pools.of_run(run_id)
+            values = sum(block.count for pool in used for block in store.value_pools.blocks(pool))
+            unread += [pool.column for pool in used] != COLUMNS or values != 600 * len(COLUMNS)
+            if turn % 2:
+                store.runs.transition(run_id, expected=RunStatus.PREPARED, to=RunStatus.FAILED)
+        say(f"{unread} {refused}")
 
 
 def live(name: str, turns: int) -> None:
@@ -103,6 +155,8 @@ if __name__ == "__main__":
             live(name, int(turns))
         case ["save", template_id, name]:
             save_template(template_id, name)
+        case ["pools", name, turns]:
+            pools(name, int(turns))
         case ["die"]:
             die_between_number_and_event()
         case _:
