@@ -7,6 +7,7 @@ from typing import Protocol
 
 from upperbound.domain.run_state import TERMINAL
 from upperbound.errors import IllegalTransition, RunFailed, UpperboundError
+from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.service import RunRequest
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.store.engine import Store
@@ -24,8 +25,8 @@ class RunControl(Protocol):
         """By run id: what the checks found that does not prevent the run."""
         ...
 
-    def create_run(self, request: RunRequest) -> str:
-        """Check and prepare a run."""
+    def create_run(self, request: RunRequest, watcher: PoolWatcher | None = None) -> str:
+        """Check and prepare a run; ``watcher`` is told of values that are sampled for it."""
         ...
 
     def start_run(self, run_id: str) -> None:

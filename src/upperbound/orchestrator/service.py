@@ -1,5 +1,6 @@
 """Create, start and drive runs."""
 
+import contextlib
 import logging
 import os
 import secrets
@@ -16,15 +17,18 @@ from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.resize import worker_capacity, worker_name
 from upperbound.domain.run_state import RunEvent, next_status
-from upperbound.errors import IllegalTransition, RunFailed, WorkerFailed
+from upperbound.errors import IllegalTransition, Problem, RunFailed, StoreError, TargetMismatch, WorkerFailed
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
+from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.start_checks import start_warnings
-from upperbound.planning.gate import try_operations
+from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, choose_pools
+from upperbound.planning.gate import POOL_VALUES, try_operations
+from upperbound.planning.pool_values import load_pools
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.params import SequenceParam, elements
@@ -90,10 +94,11 @@ class Orchestrator:
         self.warnings: dict[str, tuple[str, ...]] = {}
         """By run id: what the checks before the run found that does not prevent it."""
 
-    def create_run(self, request: RunRequest) -> str:
+    def create_run(self, request: RunRequest, watcher: PoolWatcher | None = None) -> str:
         """Check everything that can be known before the start, prepare the run, and return its id.
 
-        Each operation is executed on the target and rolled back; nothing else is changed there.
+        Each operation is executed on the target and rolled back; nothing else is changed there. ``watcher`` is told of
+        value pools that are sampled for the run, which may take a while.
 
         Raises:
             ConfigurationError: the scenario does not fit the target or this machine, or its operations do not do what
@@ -108,7 +113,9 @@ class Orchestrator:
         warnings = start_warnings(self._store, self._clock, home=self._home, scenario=scenario, plan=plan, facts=facts)
         conninfo = ConnInfo(url=request.target_url, password=request.password, application_name="upperbound:preflight")
         report = preflight(conninfo, scenario, plan.peak_threads, clock=self._clock)
-        seed = scenario.workload.seed
+        seed = secrets.randbits(31) if scenario.workload.seed is None else scenario.workload.seed
+        order = PoolOrder(scenario, request.template, conninfo, seed=seed, sampled_by=self._owner)
+        chosen = choose_pools(self._store, order, watcher)
         config = RunConfig(
             scenario=scenario,
             threads=plan.threads,
@@ -117,13 +124,13 @@ class Orchestrator:
                 fixed=scenario.scaling.mode == ScalingMode.FIXED,
                 max_workers=scenario.scaling.bounds.max_workers,
             ),
-            seed=secrets.randbits(31) if seed is None else seed,
+            seed=seed,
             target_url=request.target_url,
             table=scenario.target.table,
             sequence_starts=_sequence_starts(conninfo, scenario),
             upperbound_version=upperbound.__version__,
         )
-        tried = try_operations(conninfo, config, self._clock)
+        tried = self._try(conninfo, config, chosen)
         run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         self._store.runs.create(
             NewRun(
@@ -137,11 +144,12 @@ class Orchestrator:
                 threads=plan.total_threads,
                 template_id=request.template.template_id if request.template else None,
                 template_version=request.template.version if request.template else None,
+                value_pools=[pool.pool_id for pool in chosen.pools],
             )
         )
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
         self._store.results.set_environment(run_id, environment)
-        self.warnings[run_id] = (*warnings, *report.warnings, *tried)
+        self.warnings[run_id] = (*warnings, *report.warnings, *chosen.notes, *tried)
         if request.password is not None:
             self._passwords[run_id] = request.password
         return run_id
@@ -167,12 +175,26 @@ class Orchestrator:
         report = preflight(conninfo, config.scenario, peak, clock=self._clock)
         starts = _sequence_starts(conninfo, config.scenario)
         config = config.model_copy(update={"target_url": url, "sequence_starts": starts})
-        tried = try_operations(conninfo, config, self._clock)
+        tried = self._try(conninfo, config, ChosenPools(tuple(self._store.value_pools.of_run(run_id))))
         if not self._store.runs.replace_config(run_id, config.model_dump(mode="json")):
             raise IllegalTransition(f"run {run_id} was started or stopped by someone else meanwhile")
         self.warnings[run_id] = (*report.warnings, *tried)
         if secret is not None:
             self._passwords[run_id] = secret
+
+    def _try(self, conninfo: ConnInfo, config: RunConfig, chosen: ChosenPools) -> tuple[str, ...]:
+        """Execute each operation with values of the run's pools, roll it back, and return what may surprise.
+
+        Raises:
+            TargetMismatch: operations do not do what they declare; that pools may be why is one more problem.
+            TargetError: the target cannot be reached, or gives up.
+        """
+        pools = load_pools(self._store.value_pools, chosen.pools, most=POOL_VALUES)
+        try:
+            return try_operations(conninfo, config, self._clock, pools)
+        except TargetMismatch as error:
+            known = [Problem("", note) for note in chosen.notes]
+            raise TargetMismatch(error.message, problems=[*error.problems, *known], hint=error.hint) from None
 
     def start_run(self, run_id: str) -> None:
         """Take the run's lease and launch its workers; :meth:`drive` sees to the rest.
@@ -207,7 +229,11 @@ class Orchestrator:
 
     def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
         """Bring a started run to its end and return its row; see :meth:`RunLoop.drive`."""
-        return self._loops[run_id].drive(on_tick)
+        row = self._loops[run_id].drive(on_tick)
+        # Values that were sampled for this run alone; what cannot be removed now goes when the next run is created.
+        with contextlib.suppress(StoreError):
+            self._store.value_pools.sweep()
+        return row
 
     def leave(self, run_id: str) -> None:
         """Let :meth:`drive` return without ending the run; see :meth:`RunLoop.leave`."""

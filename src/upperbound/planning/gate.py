@@ -16,6 +16,7 @@ from upperbound.domain.expectation import Attempt, Judgement, judge
 from upperbound.domain.sharding import Shard
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
 from upperbound.planning.parameter_plans import TableValues, plan_operation
+from upperbound.planning.pool_values import RunPools, sample_now
 from upperbound.planning.verdicts import EXAMPLES, Tries, problem_of, warning_of
 from upperbound.scenario.model import Operation
 from upperbound.scenario.run_config import RunConfig
@@ -31,14 +32,15 @@ OPERATION_LIMIT_S: Final = 10
 """How long the tries of one operation may take; what is slower is not judged."""
 TOTAL_LIMIT_S: Final = 60
 """How long all tries may take; operations that are left then are not tried."""
-POOL_LIMIT: Final = 1_000
-"""Values of a pool to draw from: a handful is needed here, and a large pool takes long to sample."""
+POOL_VALUES: Final = 1_000
+"""Values of a pool to draw from: a handful is needed here, and a large pool takes long to sample and to load."""
 
 
-def try_operations(target: ConnInfo, config: RunConfig, clock: Clock) -> tuple[str, ...]:
+def try_operations(target: ConnInfo, config: RunConfig, clock: Clock, pools: RunPools | None = None) -> tuple[str, ...]:
     """Execute each operation of a run that is about to start, roll it back, and return what may surprise.
 
-    Parameters are drawn as the first thread of the run draws them. An operation whose execution finds fewer rows than
+    Parameters are drawn as the first thread of the run draws them, from values of its ``pools``; None samples some for
+    the tries alone. An operation whose execution finds fewer rows than
     it declares, or fails in a way that other values may not, is executed again with other values, some times at most.
 
     Raises:
@@ -47,7 +49,7 @@ def try_operations(target: ConnInfo, config: RunConfig, clock: Clock) -> tuple[s
     """
     try:
         with Trial(target, clock) as trial:
-            return _Gate(trial, config, clock).run()
+            return _Gate(trial, config, clock, pools).run()
     except psycopg.OperationalError as error:
         raise TargetUnreachable(
             f"PostgreSQL at {target.address} gave up while the operations were tried before the run: {said(error)}",
@@ -55,18 +57,11 @@ def try_operations(target: ConnInfo, config: RunConfig, clock: Clock) -> tuple[s
         ) from None
 
 
-class _FewValues(TableValues):
-    """Takes small pools, as nothing is measured."""
-
-    def pool(self, column: str, limit: int) -> Sequence[object]:
-        return super().pool(column, min(limit, POOL_LIMIT))
-
-
 class _Gate:
     """The tries of one run's operations over one connection."""
 
-    def __init__(self, trial: Trial, config: RunConfig, clock: Clock) -> None:
-        self._trial, self._config, self._clock = trial, config, clock
+    def __init__(self, trial: Trial, config: RunConfig, clock: Clock, pools: RunPools | None) -> None:
+        self._trial, self._config, self._clock, self._pools = trial, config, clock, pools
         self._operations = config.scenario.workload.operations
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
@@ -93,7 +88,9 @@ class _Gate:
 
     def _rows(self, shapes: Sequence[OperationShape]) -> dict[int, Iterator[Row | None]]:
         """Return the rows of parameters of each operation, as the first thread draws them; none where there is none."""
-        values = _FewValues(self._trial.connection, self._config, 0, self._clock)
+        connection, config = self._trial.connection, self._config
+        pools = self._pools or sample_now(connection, config.scenario, config.seed, most=POOL_VALUES)
+        values = TableValues(connection, config, 0, self._clock, pools)
         plans, drawn = list[OperationPlan](), list[int]()
         for place, (operation, shape) in enumerate(zip(self._operations, shapes, strict=True)):
             try:

@@ -8,10 +8,12 @@ from datetime import timedelta
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from upperbound.clock import Clock
 from upperbound.domain.sharding import Shard, key_blocks
 from upperbound.errors import Problem, TargetMismatch
+from upperbound.planning.pool_values import RunPools, check_numbers
 from upperbound.scenario.model import Operation
 from upperbound.scenario.params import (
     ChoiceParam,
@@ -19,7 +21,6 @@ from upperbound.scenario.params import (
     NowParam,
     OffsetParam,
     Param,
-    PoolParam,
     RangeParam,
     SequenceParam,
     Spread,
@@ -34,14 +35,16 @@ from upperbound.scenario.params import ExponentialSource as ScenarioExponential
 from upperbound.scenario.params import GaussianSource as ScenarioGaussian
 from upperbound.scenario.params import HotSetSource as ScenarioHotSet
 from upperbound.scenario.params import SequenceSource as ScenarioSequence
+from upperbound.scenario.pool_needs import pool_source
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.pg_arrays import array_elements, encode_arrays
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_types import Family, PgType
-from upperbound.targets.postgres import max_value, sample_pool
+from upperbound.targets.postgres import max_value
 from upperbound.workload.distributions import ExponentialSource, GaussianSource, HotSetSource, WeightedSource
 from upperbound.workload.generated import NowSource, TextSource, UuidSource
 from upperbound.workload.packing import Packed, pack_encoded, pack_equal
+from upperbound.workload.pools import ShareSource
 from upperbound.workload.sources import (
     EncodedSource,
     GroupSource,
@@ -63,26 +66,18 @@ SourceOf = Callable[[Shard], ValueSource]
 
 
 class TableValues:
-    """What parameters take from the target table and from outside, each asked for once."""
+    """What parameters take from the target table and from outside."""
 
-    def __init__(self, connection: Connection, config: RunConfig, group_id: int, clock: Clock) -> None:
+    def __init__(self, connection: Connection, config: RunConfig, group_id: int, clock: Clock, pools: RunPools) -> None:
         self.clock = clock
+        self.pools = pools
         self._connection = connection
         self._group_id, self._capacity = group_id, config.capacity
         self._starts = config.sequence_starts
         self._table = config.table or ""
-        self._seed = config.seed
-        self._pools: dict[tuple[str, int], Sequence[object]] = {}
         parameters = [p for operation in config.scenario.workload.operations for p in elements(operation.params)]
         self._lanes = Counter(p.sequence for p in parameters if isinstance(p, SequenceParam))
         self._lanes_taken: Counter[ScenarioSequence] = Counter()
-
-    def pool(self, column: str, limit: int) -> Sequence[object]:
-        """Return sampled values of a column; the same ones, in the same order, in every worker of the run."""
-        key = (column, limit)
-        if key not in self._pools:
-            self._pools[key] = sample_pool(self._connection, self._table, column, limit, self._seed)
-        return self._pools[key]
 
     def lane(self, sequence: ScenarioSequence) -> tuple[int, int]:
         """Return the next free lane of a sequence and how many parameters draw from it."""
@@ -134,7 +129,9 @@ def depends_on_time(operation: Operation) -> bool:
 
 
 def _largest(param: Param, values: TableValues) -> int:
-    if (listed := _listed(param, values)) is not None:
+    if (source := pool_source(param)) is not None:
+        return values.pools.largest_bytes(*source)
+    if (listed := _listed(param)) is not None:
         return max((len(str(value).encode()) for value in listed), default=0)
     match param:
         case TextParam(text=(_, longest)):
@@ -148,9 +145,15 @@ def _largest(param: Param, values: TableValues) -> int:
 
 def _single(param: Param, kind: PgType, values: TableValues) -> ParameterPlan:
     """Return how a parameter by itself is produced: numbers are encoded as drawn, listed values once beforehand."""
-    if (listed := _listed(param, values)) is not None:
+    if (source := pool_source(param)) is not None:
+        if (numbers := values.pools.numbers(*source)) is not None:
+            check_numbers(numbers, kind, source[0])
+            return _drawn(_numbers(param, values), kind)
+        packed = values.pools.encoded(*source, kind)
+        return ParameterPlan(lambda shard: _places(param, len(packed), shard), packed.pick, pack=packed.pack)
+    if (listed := _listed(param)) is not None:
         encoded = list(kind.encode(listed))
-        return ParameterPlan(lambda shard: _picked(param, encoded, shard), _as_they_are)
+        return ParameterPlan(lambda _: ListSource(encoded, _weights(param)), _as_they_are)
     match param:
         case NowParam(now=now):
             utc_now, (earliest_s, latest_s) = values.clock.utc_now, now.offset_seconds
@@ -184,9 +187,13 @@ def _list(param: ListParam, kind: PgType, values: TableValues) -> ParameterPlan:
     element, (fewest, most) = param.list, param.size
     longest = element.text[1] if isinstance(element, TextParam) else 1
     source: SourceOf
-    if (listed := _listed(element, values)) is not None:
+    column = pool_source(element)
+    if column is not None and values.pools.numbers(*column) is None:
+        packed = values.pools.elements(*column)
+        source = lambda shard: EncodedSource(_places(element, len(packed), shard), packed.pick)  # noqa: E731
+    elif (listed := _listed(element)) is not None:
         encoded = list(array_elements(listed))
-        source = lambda shard: _picked(element, encoded, shard)  # noqa: E731 - one of two ways to the same thing
+        source = lambda _: ListSource(encoded, _weights(element))  # noqa: E731 - one of three ways to the same thing
     else:
         drawn = _made_up(element) if isinstance(element, TextParam | UuidParam) else _numbers(element, values)
         encode = _uuid_elements if isinstance(element, UuidParam) else array_elements
@@ -198,45 +205,35 @@ def _list(param: ListParam, kind: PgType, values: TableValues) -> ParameterPlan:
     )
 
 
-def _listed(param: Param, values: TableValues) -> Sequence[object] | None:
-    """Return the values that a parameter picks from; None when it picks from none, but makes its own."""
+def _listed(param: Param) -> Sequence[object] | None:
+    """Return the values that a parameter lists; None when it lists none."""
     match param:
         case ChoiceParam(choice=choice):
             return choice
         case WeightedParam(weighted=items):
             return [item.value for item in items]
-        case PoolParam(pool=column, limit=limit):
-            return values.pool(column, limit)
-        case _ if (spread := spread_of(param)) is not None:
-            return None if spread.range is not None else values.pool(spread.pool or "", spread.limit)
         case _:
             return None
 
 
-def _picked(
-    param: Param,
-    listed: Any,
-    shard: Shard,
-    make: Callable[[Any, ValueSource | None], ValueSource] = ListSource,
-) -> ValueSource:
-    """Return the source that picks from listed values as a parameter says, made by ``make``."""
-    match param:
-        case WeightedParam(weighted=items):
-            return make(listed, WeightedSource([item.weight for item in items]))
-        case PoolParam():
-            return make([listed[i] for i in shard.slice_for(len(listed))], None)
-        case _ if (spread := spread_of(param)) is not None:
-            # Every thread draws from the whole pool: a hot value is hot because all of them want it.
-            return make(listed, _spread(spread, 0, len(listed) - 1))
-        case _:
-            return make(listed, None)
+def _weights(param: Param) -> ValueSource | None:
+    """Return what picks the indexes of listed values; None when each is as likely as the next."""
+    return WeightedSource([item.weight for item in param.weighted]) if isinstance(param, WeightedParam) else None
+
+
+def _places(param: Param, count: int, shard: Shard) -> ValueSource:
+    """Return what picks the indexes of a pool of so many values, as a parameter says."""
+    spread = spread_of(param)
+    # Under a distribution every thread draws from the whole pool: a hot value is hot because all of them want it.
+    return ShareSource(shard.slice_for(count)) if spread is None else _spread(spread, 0, count - 1)
 
 
 def _numbers(param: Param, values: TableValues) -> SourceOf:
     """Return the source of a parameter whose values are whole numbers."""
-    if (listed := _listed(param, values)) is not None:
-        numbers = np.asarray(listed, dtype=np.int64)
-        return lambda shard: _picked(param, numbers, shard, NumberListSource)
+    if (numbers := _known_numbers(param, values)) is not None:
+        if pool_source(param) is None:
+            return lambda _: NumberListSource(numbers, _weights(param))
+        return lambda shard: NumberListSource(numbers, _places(param, len(numbers), shard))
     match param:
         case RangeParam(range=(low, high)):
             return lambda _: UniformSource(low, high)
@@ -255,6 +252,17 @@ def _over(spread: Spread, bounds: tuple[int, int]) -> SourceOf:
     """Return how a distribution over a range is drawn from."""
     low, high = bounds
     return lambda _: _spread(spread, low, high)
+
+
+def _known_numbers(param: Param, values: TableValues) -> NDArray[np.int64] | None:
+    """Return the whole numbers that a parameter picks from; None when it picks from none, but makes its own."""
+    if (source := pool_source(param)) is not None:
+        numbers = values.pools.numbers(*source)
+        if numbers is None:
+            raise TargetMismatch(f"column {source[0]} holds no whole numbers to add to")
+        return numbers
+    listed = _listed(param)
+    return None if listed is None else np.asarray(listed, dtype=np.int64)
 
 
 def _spread(spread: Spread, low: int, high: int) -> ValueSource:
@@ -284,9 +292,8 @@ def _offset(param: OffsetParam, kind: PgType, operation: Operation, place: int, 
     while isinstance(root, OffsetParam):
         lowest, highest = lowest + root.offset_from.by[0], highest + root.offset_from.by[1]
         root = operation.params[root.offset_from.parameter - 1]
-    listed = _listed(root, values)
-    if listed is not None:
-        numbers = np.asarray(listed, dtype=np.int64)
+    numbers = _known_numbers(root, values)
+    if numbers is not None:
         made = int(numbers.min()) + lowest, int(numbers.max()) + highest
         holds = kind.bounds or INTEGER_BOUNDS
         if made[0] < holds[0] or made[1] > holds[1]:

@@ -1,58 +1,73 @@
 """Values that stand in a column: pools for parameters, and the highest one."""
 
 import math
-from typing import Any, LiteralString
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, Final, LiteralString
 
-import psycopg
 from psycopg import sql
+from psycopg.rows import scalar_row
 
-from upperbound.errors import Problem, TargetMismatch
+from upperbound.domain.value_blocks import ValueBlock, ValueEncoding, integer_block, text_block, uuid_block
+from upperbound.errors import TargetMismatch
 from upperbound.scenario.identifiers import parse_column, parse_table
 from upperbound.targets.pg_describe import Connection, StatementFault, describe_one
-from upperbound.targets.pg_types import Family, pg_type
+from upperbound.targets.pg_table_state import reading, table_state
+from upperbound.targets.pg_types import Family, PgType, pg_type
 
 SAMPLE_ROWS_MIN = 200_000
 """Tables with fewer rows are read as a whole."""
 SAMPLE_FACTOR = 20
 """Rows to look at for each value wanted: a page's rows are often alike, and some values repeat."""
+BLOCK_VALUES: Final = 10_000
+BLOCK_BYTES: Final = 4 * 2**20
+"""A block holds so many values, or about so many bytes of them if that is less."""
+_FIRST_FETCH: Final = 100
+"""Values that tell how large the others may be."""
 
-_SAMPLEABLE = ("r", "m", "p")
-_ROWS_PER_BYTE = 1 / 100
 _SEED_MASK = 2**63 - 1
 _SAMPLE_SEED_MASK = 2**31 - 1
 
 # Sorting by a seeded hash makes the choice and its order the same for everyone who asks with the same seed.
 _SAMPLE: LiteralString = """
-    SELECT value FROM (SELECT DISTINCT {column}{cast} AS value FROM {table} {sample} WHERE {column} IS NOT NULL) AS pool
+    SELECT {out} FROM (SELECT DISTINCT {column}{cast} AS value FROM {table} {sample} WHERE {column} IS NOT NULL) AS pool
     ORDER BY hashtextextended(value::text, {seed}), value::text LIMIT {limit}
 """
-_ESTIMATE: LiteralString = """
-    SELECT c.relkind::text,
-        coalesce((SELECT sum(greatest(p.reltuples, 0)) FROM pg_class p WHERE p.oid = ANY (parts.oids)), 0)::float8,
-        coalesce((SELECT sum(pg_relation_size(oid)) FROM unnest(parts.oids) AS oid), 0)::float8
-    FROM pg_class c, LATERAL (
-        SELECT CASE WHEN c.relkind = 'p' THEN ARRAY(SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)::oid[]
-                    ELSE ARRAY[c.oid] END AS oids
-    ) AS parts
-    WHERE c.oid = {table}::regclass
-"""
+_MAKE: Final[dict[ValueEncoding, Callable[[Sequence[Any]], ValueBlock]]] = {
+    ValueEncoding.INTEGER: integer_block,
+    ValueEncoding.UUID: uuid_block,
+    ValueEncoding.TEXT: text_block,
+}
+_OUT: Final[dict[ValueEncoding, LiteralString]] = {
+    ValueEncoding.INTEGER: "value",
+    ValueEncoding.UUID: "uuid_send(value)",
+    ValueEncoding.TEXT: "value::text",
+}
 
 
-def sample_pool(connection: Connection, table: str, column: str, limit: int, seed: int) -> list[Any]:
-    """Return up to ``limit`` distinct values of a column, NULL left out, chosen and ordered by ``seed``.
+def encoding_of(kind: PgType) -> ValueEncoding:
+    """Return how values of a type are written in a block."""
+    encodings = {Family.INTEGER: ValueEncoding.INTEGER, Family.UUID: ValueEncoding.UUID}
+    return encodings.get(kind.family, ValueEncoding.TEXT)
 
-    Equal calls on unchanged data return equal lists, whoever asks. Of a large table some pages are read only, so that a
-    rare value may be missing; views are read as a whole. Values are Python objects where
-    :mod:`upperbound.targets.pg_types` has an encoder for them, else the server's own text. An empty list means that the
-    column holds no value.
+
+def sample_blocks(
+    connection: Connection, table: str, column: str, limit: int, seed: int
+) -> Generator[ValueBlock, None, None]:
+    """Yield up to ``limit`` distinct values of a column in blocks, NULL left out, chosen and ordered by ``seed``.
+
+    Equal calls on unchanged data yield equal values, whoever asks. Of a large table some pages are read only, so that a
+    rare value may be missing; views are read as a whole. The server chooses and sorts before it sends the first value;
+    then it sends them block by block, so that no more than one is in memory here. Nothing is yielded for a column that
+    holds no value. The connection is in a transaction in between and must not be used for anything else.
 
     Raises :class:`TargetMismatch` when the table or the column does not exist or cannot be read.
     """
     kind = pg_type(column_type(connection, table, column))
-    share_pct = _share_pct(connection, table, limit)
+    encoding = encoding_of(kind)
 
-    def values(sample: sql.Composable) -> list[Any]:
-        query = sql.SQL(_SAMPLE).format(
+    def query(sample: sql.Composable) -> sql.Composed:
+        return sql.SQL(_SAMPLE).format(
+            out=sql.SQL(_OUT[encoding]),
             column=_column(column),
             cast=sql.SQL("::text" if kind.as_text else ""),
             table=_table(table),
@@ -60,13 +75,31 @@ def sample_pool(connection: Connection, table: str, column: str, limit: int, see
             seed=seed & _SEED_MASK,
             limit=limit,
         )
-        return [row[0] for row in _execute(connection, query, table)]
 
+    some = False
+    share_pct = _share_pct(connection, table, limit)
     if share_pct is not None:
         repeatable = sql.SQL("TABLESAMPLE SYSTEM ({}) REPEATABLE ({})").format(share_pct, seed & _SAMPLE_SEED_MASK)
-        if sampled := values(repeatable):
-            return sampled
-    return values(sql.SQL(""))
+        for block in _stream(connection, query(repeatable), table, encoding):
+            some = True
+            yield block
+    if not some:
+        yield from _stream(connection, query(sql.SQL("")), table, encoding)
+
+
+def _stream(connection: Connection, query: sql.Composed, table: str, encoding: ValueEncoding) -> Iterator[ValueBlock]:
+    """Yield the values of a query as a cursor of the server's gives them."""
+    make, wanted = _MAKE[encoding], _FIRST_FETCH
+    with (
+        reading(table),
+        connection.transaction(),
+        connection.cursor("upperbound_pool", binary=True, row_factory=scalar_row) as cursor,
+    ):
+        cursor.execute(query)
+        while values := cursor.fetchmany(wanted):
+            block = make(values)
+            yield block
+            wanted = max(1, min(BLOCK_VALUES, BLOCK_BYTES * block.count // len(block.memory)))
 
 
 def column_type(connection: Connection, table: str, column: str) -> int:
@@ -115,23 +148,15 @@ def _table(table: str) -> sql.Identifier:
 def _share_pct(connection: Connection, table: str, limit: int) -> float | None:
     """Return the share of a large table's pages to look at; None for one to be read as a whole.
 
-    It is a power of two, so that a new estimate of the table's size rarely makes the next worker look at other pages.
+    It is a power of two, so that a new estimate of the table's size rarely makes the next sample another one.
     """
-    query = sql.SQL(_ESTIMATE).format(table=sql.Literal(parse_table(table).quoted))
-    ((kind, rows, size_bytes),) = _execute(connection, query, table)
-    estimate = rows or size_bytes * _ROWS_PER_BYTE
+    rows = table_state(connection, table).rows
     wanted = max(SAMPLE_ROWS_MIN, limit * SAMPLE_FACTOR)
-    if kind not in _SAMPLEABLE or estimate < 2 * wanted:
+    if rows is None or rows < 2 * wanted:
         return None
-    return float(100.0 * 0.5 ** math.floor(math.log2(estimate / wanted)))
+    return float(100.0 * 0.5 ** math.floor(math.log2(rows / wanted)))
 
 
 def _execute(connection: Connection, query: sql.Composed, table: str) -> list[tuple[Any, ...]]:
-    try:
+    with reading(table):
         return connection.execute(query).fetchall()
-    except psycopg.errors.DatabaseError as error:
-        if isinstance(error, psycopg.OperationalError):
-            raise
-        said = error.diag.message_primary or "the server gives no reason"
-        problem = Problem("target.table", f"{table}: {said}", error.diag.message_hint or "")
-        raise TargetMismatch(f"the values of {table} cannot be read", problems=[problem]) from error

@@ -4,7 +4,7 @@ from upperbound.targets.pg_connection import TARGET_PASSWORD_VARIABLE, ConnInfo,
 from upperbound.targets.pg_describe import StatementShape, describe
 from upperbound.targets.pg_operation import OperationShape, describe_operations
 from upperbound.targets.pg_preflight import TargetReport, preflight
-from upperbound.targets.pg_sampling import column_type, max_value, sample_pool
+from upperbound.targets.pg_sampling import column_type, max_value, sample_blocks
 from upperbound.targets.pg_sessions import end_sessions, session_name
 
 __all__ = [
@@ -20,6 +20,6 @@ __all__ = [
     "max_value",
     "open_connection",
     "preflight",
-    "sample_pool",
+    "sample_blocks",
     "session_name",
 ]

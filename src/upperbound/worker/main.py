@@ -30,6 +30,7 @@ from upperbound.errors import (
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor
 from upperbound.loadgen.recorder import Recorder
+from upperbound.planning.pool_values import RunPools, load_pools
 from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
@@ -251,7 +252,10 @@ class _Worker:
             connect_timeout_s=CONNECT_TIMEOUT_S,
         )
         options = self._options
-        prepared = prepare(self._config, conninfo, group_id=options.group_id, group_count=options.group_count)
+        pools = self._load_pools()
+        prepared = prepare(
+            self._config, conninfo, group_id=options.group_id, group_count=options.group_count, pools=pools
+        )
         errors = ErrorTable()
         recorder = Recorder(
             labels=prepared.labels,
@@ -276,6 +280,16 @@ class _Worker:
                 return self._leave_early()
             stack.callback(recorder.finish)
             return self._carry(executor, recorder, prepared, order)
+
+    def _load_pools(self) -> RunPools:
+        """Load the values of the run's pools, patiently."""
+        begun_ns = self._clock.monotonic_ns()
+        values, run_id = self._store.value_pools, self._options.run_id
+        pools = _patiently(lambda: load_pools(values, values.of_run(run_id)), self._clock)
+        if pools.nbytes:
+            seconds = (self._clock.monotonic_ns() - begun_ns) / 1e9
+            log.info("value pools loaded: %.1f MiB in %.2f s", pools.nbytes / 2**20, seconds)
+        return pools
 
     def _wait_for_start(self) -> StartOrder | None:
         """Return when the run started, or None when it was called off.

@@ -12,6 +12,7 @@ from upperbound.errors import TargetError
 from upperbound.loadgen.opening import Connection
 from upperbound.loadgen.operations import Operation, Statement
 from upperbound.planning.parameter_plans import TableValues, depends_on_time, largest_row_bytes, plan_operation
+from upperbound.planning.pool_values import RunPools
 from upperbound.scenario import model
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.transactions import transaction_control
@@ -50,20 +51,28 @@ class _Text:
 
 
 def prepare(
-    config: RunConfig, conninfo: ConnInfo, *, group_id: int, group_count: int, clock: Clock | None = None
+    config: RunConfig,
+    conninfo: ConnInfo,
+    *,
+    group_id: int,
+    group_count: int,
+    clock: Clock | None = None,
+    pools: RunPools | None = None,
 ) -> PreparedLoad:
-    """Ask the target for parameter types and pool values, and plan this worker's share of the workload.
+    """Ask the target for parameter types, and plan this worker's share of the workload.
 
-    ``clock`` gives the times of parameters that are ``now``; this machine's when left out.
+    ``clock`` gives the times of parameters that are ``now``; this machine's when left out. ``pools`` hold the values
+    for parameters that take them from columns.
 
     Raises:
+        StoreError: there are no values of a column that parameters take them from.
         TargetError: the target cannot be reached.
         TargetMismatch: a statement does not fit it.
     """
     scenario_operations = config.scenario.workload.operations
     with open_connection(conninfo) as connection:
         shapes = describe_operations(connection, scenario_operations, config.table)
-        values = TableValues(connection, config, group_id, clock or SystemClock())
+        values = TableValues(connection, config, group_id, clock or SystemClock(), pools or RunPools())
         plans = [
             plan_operation(operation, [pg_type(oid) for oid in shape.param_oids], values, places=shape.places)
             for operation, shape in zip(scenario_operations, shapes, strict=True)

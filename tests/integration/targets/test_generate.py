@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.integration.targets.sampled import sample_pool
 
 from upperbound.clock import SystemClock
 from upperbound.errors import ConfigurationError, TargetMismatch
@@ -30,7 +31,7 @@ from upperbound.targets.pg_connection import ConnInfo
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_table_facts import table_facts
 from upperbound.targets.pg_validate import validate_statement
-from upperbound.targets.postgres import max_value, preflight, sample_pool
+from upperbound.targets.postgres import max_value, preflight
 
 EXECUTIONS = 25
 SEED = 5

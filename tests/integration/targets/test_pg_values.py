@@ -7,13 +7,14 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import pq
+from tests.integration.targets.sampled import sample_pool
 
 from upperbound.errors import EmbeddedServerError, TargetMismatch
 from upperbound.targets import pg_sampling
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_types import Values, pg_type
-from upperbound.targets.postgres import ConnInfo, column_type, describe, max_value, open_connection, sample_pool
+from upperbound.targets.postgres import ConnInfo, column_type, describe, max_value, open_connection
 
 
 @pytest.fixture

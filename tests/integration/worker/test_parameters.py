@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from psycopg import pq
+from tests.integration.worker.sampling import prepare
 
 from upperbound.errors import TargetMismatch
 from upperbound.loadgen.errors_table import ErrorTable
@@ -22,7 +23,7 @@ from upperbound.targets.postgres import ConnInfo, open_connection, preflight
 from upperbound.testing.manual_clock import ManualClock
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.worker.executors import make_executor
-from upperbound.worker.preparation import PreparedLoad, prepare
+from upperbound.worker.preparation import PreparedLoad
 from upperbound.workload.streams import Row
 
 ROWS = 700

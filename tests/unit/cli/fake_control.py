@@ -10,6 +10,7 @@ from upperbound.domain.events import EventType
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunEvent, RunStatus, next_status
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.service import RunRequest
 from upperbound.store.engine import Store
 from upperbound.store.heartbeats import Heartbeat
@@ -42,7 +43,7 @@ class FakeControl:
         self.store, self.home = store, home
         return self
 
-    def create_run(self, request: RunRequest) -> str:
+    def create_run(self, request: RunRequest, watcher: PoolWatcher | None = None) -> str:
         self.requests.append(request)
         if self.create_error is not None:
             raise self.create_error

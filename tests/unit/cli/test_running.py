@@ -22,6 +22,7 @@ from upperbound.errors import (
     TargetMismatch,
     WorkerFailed,
 )
+from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.service import RunRequest
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.scenario.loader import LoadedScenario, parse_scenario
@@ -245,7 +246,7 @@ def test_a_stop_before_the_start_cancels_the_run(settings: Settings, tmp_path: P
 def test_ctrl_c_before_there_is_a_run_interrupts(settings: Settings) -> None:
     control = FakeControl()
 
-    def interrupted(request: RunRequest) -> str:
+    def interrupted(request: RunRequest, watcher: PoolWatcher | None = None) -> str:
         signal.raise_signal(signal.SIGINT)
         raise AssertionError(f"{request} was not interrupted")
 

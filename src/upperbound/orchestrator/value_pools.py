@@ -1,0 +1,158 @@
+"""Which value pools a run takes its values from: those prepared for its template where they fit, else its own."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from upperbound.domain.value_pools import Coverage, PoolNeed, cover, table_change
+from upperbound.errors import TemplateNotFound
+from upperbound.orchestrator.pool_sampling import NoWatcher, PoolWatcher, SampleOrder, pool_connection, sample_pools
+from upperbound.scenario.identifiers import quote_name
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.pool_needs import pool_needs
+from upperbound.store.engine import Store
+from upperbound.store.templates import TemplateRef
+from upperbound.store.value_pools import PoolRow
+from upperbound.targets.pg_catalog import type_name
+from upperbound.targets.pg_describe import Connection
+from upperbound.targets.pg_table_state import table_state, target_identity
+from upperbound.targets.postgres import ConnInfo, column_type
+
+
+@dataclass(frozen=True)
+class PoolOrder:
+    """Whose pools are wanted."""
+
+    scenario: Scenario
+    template: TemplateRef | None
+    """None for a scenario that is no template: nothing can be prepared for it."""
+    target: ConnInfo
+    seed: int
+    """Of the choice and the order of what is sampled."""
+    sampled_by: str
+    """Who asks."""
+
+
+@dataclass(frozen=True)
+class Fitness:
+    """How far what is prepared for a template serves a scenario on the database it is about to run on."""
+
+    coverage: Coverage[PoolRow]
+    notes: tuple[str, ...] = ()
+    """What the user should know about it, a sentence each; none when all is well."""
+    advice: str = ""
+    """What prepares the pools anew, as it is typed; empty where nothing can be prepared."""
+
+    @property
+    def missing(self) -> tuple[PoolNeed, ...]:
+        """What is not prepared."""
+        return tuple(need for need, _ in self.coverage.missing)
+
+
+@dataclass(frozen=True)
+class ChosenPools:
+    """The pools of a run."""
+
+    pools: tuple[PoolRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user should know, and what to do about it."""
+
+
+def prepare_template(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> list[PoolRow]:
+    """Sample every pool that a template needs and let them replace those it has for this database; return them.
+
+    What was prepared before is in use until all of the new ones are complete, and stays when this raises or the process
+    is killed. A scenario that takes no values from columns needs none.
+
+    Raises:
+        TargetMismatch: columns cannot be read, or hold no value.
+        TargetError: there is no way into the target, or it gave up.
+        TemplateNotFound: the template was deleted meanwhile.
+        StoreError: the values cannot be written.
+    """
+    assert order.template is not None, "pools are prepared for a template"
+    needs, table = pool_needs(order.scenario), order.scenario.target.table
+    if not needs or table is None:
+        return []
+    store.value_pools.sweep()
+    wanted = SampleOrder(table, needs, order.seed, order.sampled_by)
+    with pool_connection(order.target) as connection:
+        pool_ids = sample_pools(store, connection, order.target, wanted, watcher or NoWatcher())
+    store.value_pools.publish(pool_ids, order.template)
+    store.value_pools.sweep()
+    return store.value_pools.of_ids(pool_ids)
+
+
+def choose_pools(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> ChosenPools:
+    """Return the pools for a run that is about to be created: prepared ones, and for other needs some of its own.
+
+    Those are sampled here, once, so that every worker of the run has the same values, one that joins later as well.
+
+    Raises:
+        TargetMismatch: columns cannot be read, or hold no value.
+        TargetError: there is no way into the target, or it gave up.
+        StoreError: values cannot be read or written.
+    """
+    needs, table = pool_needs(order.scenario), order.scenario.target.table
+    if not needs or table is None:
+        return ChosenPools()
+    store.value_pools.sweep()
+    with pool_connection(order.target) as connection:
+        fitness = judge_pools(store, connection, order, needs)
+        notes = tuple(f"{note}: {fitness.advice}" for note in fitness.notes)
+        if not fitness.missing:
+            return ChosenPools(fitness.coverage.pools, notes)
+        wanted = SampleOrder(table, fitness.missing, order.seed, order.sampled_by)
+        own = sample_pools(store, connection, order.target, wanted, watcher or NoWatcher())
+    store.value_pools.keep_for_a_run(own)
+    return ChosenPools((*fitness.coverage.pools, *store.value_pools.of_ids(own)), notes)
+
+
+def judge_pools(store: Store, connection: Connection, order: PoolOrder, needs: Sequence[PoolNeed]) -> Fitness:
+    """Hold what is prepared for a template against what its scenario needs and what the table is now.
+
+    Costs some catalog look-ups and reads no row. Raises :class:`StoreError`, and :class:`TargetMismatch` when a column
+    is not there.
+    """
+    if order.template is None or order.scenario.target.table is None:
+        return Fitness(cover(needs, list[PoolRow]()))
+    template_id, table = order.template.template_id, order.scenario.target.table
+    identity = target_identity(connection, order.target)
+    there = store.value_pools.of_template(template_id)
+    here = [pool for pool in there if pool.target == identity.key]
+    advice = prepare_advice(store, template_id)
+    if not here:
+        elsewhere = ", ".join(dict.fromkeys(pool.server for pool in there))
+        notes = [f"value pools are prepared for {elsewhere} and not for {identity.shown}"] if there else []
+        return Fitness(cover(needs, here), tuple(notes), advice)
+    coverage = _with_types(connection, table, cover(needs, here))
+    reasons = [reason for _, reason in coverage.missing]
+    notes = [f"value pools are sampled for this run alone, as {'; '.join(reasons)}"] if reasons else []
+    if coverage.used:
+        oldest = min(coverage.pools, key=lambda pool: pool.sampled_at)
+        if change := table_change(oldest.table_state, table_state(connection, table)):
+            when = f"{oldest.sampled_at:%Y-%m-%d %H:%M} UTC"
+            notes.append(f"value pools were sampled at {when}, and {table} {change} since")
+    return Fitness(coverage, tuple(notes), advice)
+
+
+def prepare_advice(store: Store, template_id: str) -> str:
+    """Return what prepares the pools of a template, as it is typed."""
+    try:
+        name = store.templates.get(template_id).name
+    except TemplateNotFound:
+        name = template_id
+    return f"`upperbound template prepare {shlex.quote(name)}`"
+
+
+def _with_types(connection: Connection, table: str, coverage: Coverage[PoolRow]) -> Coverage[PoolRow]:
+    """Take pools for missing whose column has another type than it had."""
+    used: list[tuple[PoolNeed, PoolRow]] = []
+    missing = list(coverage.missing)
+    for need, pool in coverage.used:
+        present = type_name(connection, column_type(connection, table, quote_name(pool.column)))
+        if present == pool.value_type:
+            used.append((need, pool))
+        else:
+            missing.append((need, f"{pool.column} was of type {pool.value_type} and is {present}"))
+    return Coverage(tuple(used), tuple(missing))
