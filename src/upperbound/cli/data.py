@@ -87,7 +87,7 @@ def load(
     with StopSignals() as signals:
         try:
             with progress:
-                result = load_data_set(_target(url), order, progress)
+                result = load_data_set(target_of(url), order, progress)
         except KeyboardInterrupt:
             typer.echo(f"{signals.first or 'Ctrl-C'}: the load has stopped. {progress.so_far()}", err=True)
             raise typer.Exit(ExitCode.CANCELLED) from None
@@ -105,12 +105,12 @@ def drop(name: Name, url: Url, schema: Schema = "public") -> None:
     from upperbound.targets.pg_load import drop_data_set
 
     data_set = find_data_set(name)
-    dropped = drop_data_set(_target(url), data_set, _schema(schema))
+    dropped = drop_data_set(target_of(url), data_set, _schema(schema))
     typer.echo(f"{data_set.name}: dropped {', '.join(dropped) or 'nothing, as no table was left'}")
 
 
-def _target(url: str) -> "ConnInfo":
-    """Return where to go.
+def target_of(url: str, program: str = "upperbound:data") -> "ConnInfo":
+    """Return where to go; ``program`` is shown by the server.
 
     Raises:
         ConfigurationError: ``url`` is no URL of a PostgreSQL database.
@@ -128,7 +128,7 @@ def _target(url: str) -> "ConnInfo":
         typer.echo(
             "warning: --url holds a password, which lists of processes show; PGPASSWORD keeps it safer", err=True
         )
-    return ConnInfo(given.url, SecretStr(given.password) if given.password else None, "upperbound:data")
+    return ConnInfo(given.url, SecretStr(given.password) if given.password else None, program)
 
 
 def _schema(text: str) -> str:

@@ -93,7 +93,7 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings", *,
         password = SecretStr(given.password) if given.password else None
         return DiagnosisRequest(settings.store_url, settings.home, target_url=given.url, password=password)
     try:
-        loaded = find_scenario(subject, overrides, settings).loaded
+        found = find_scenario(subject, overrides, settings)
     except ScenarioError as error:
         return DiagnosisRequest(settings.store_url, settings.home, scenario=error)
     except StoreError:
@@ -102,7 +102,9 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings", *,
             f"there is no file {subject}, and the store cannot be asked for a template of that name"
         )
         return DiagnosisRequest(settings.store_url, settings.home, scenario=unknown)
-    return DiagnosisRequest(settings.store_url, settings.home, scenario=loaded, execute=execute)
+    return DiagnosisRequest(
+        settings.store_url, settings.home, scenario=found.loaded, template=found.template, execute=execute
+    )
 
 
 def _measuring_loop() -> "Check":

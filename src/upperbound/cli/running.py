@@ -13,6 +13,7 @@ from typing import Final
 from upperbound.cli.exit_codes import ExitCode, exit_code
 from upperbound.cli.json_file import JsonFile
 from upperbound.cli.output import print_result
+from upperbound.cli.pool_progress import make_pool_progress
 from upperbound.cli.progress import Progress, make_progress
 from upperbound.cli.settings import Settings
 from upperbound.cli.stop_signals import StopSignals
@@ -34,6 +35,7 @@ from upperbound.store.runs import RunRow
 from upperbound.store.templates import TemplateRef
 from upperbound.views.live import LiveTracker
 from upperbound.views.run_summary import RunSummary, load_summary, planned_mix
+from upperbound.views.value_pools import load_run_pools
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,9 @@ def carry_out(
         target = stack.enter_context(open_target(order.loaded, keep=order.keep, say=progress.say))
         control = make_control(store, settings.home, clock)
         progress.say("Checking the scenario against its target, and trying each of its operations …")
-        run_id = control.create_run(RunRequest(order.loaded.scenario, target.url, target.password, order.template))
+        request = RunRequest(order.loaded.scenario, target.url, target.password, order.template)
+        with make_pool_progress(quiet=order.quiet, clock=clock, each=False) as pools:
+            run_id = control.create_run(request, pools)
         folder = control.run_folder(run_id)
         stack.enter_context(run_log(store, clock, run_id, folder, debug=settings.debug))
         log.info("run %s created: %s", run_id, order.loaded.scenario.name)
@@ -223,7 +227,7 @@ def _say_plan(progress: Progress, store: Store, run_id: str) -> None:
     """Say what the run is going to do."""
     encoding = (getattr(sys.stderr, "encoding", None) or "ascii").lower()
     config = RunConfig.model_validate(store.runs.get(run_id).scenario_config)
-    for line in plan_lines(config, ascii_only=not encoding.startswith("utf")):
+    for line in plan_lines(config, load_run_pools(store, run_id), ascii_only=not encoding.startswith("utf")):
         progress.say(line)
 
 

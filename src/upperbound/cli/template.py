@@ -9,6 +9,7 @@ import typer
 from upperbound.cli.options import AsJson, Store
 from upperbound.cli.template_generate import generate
 from upperbound.cli.template_import import import_files
+from upperbound.cli.template_prepare import prepare
 
 if TYPE_CHECKING:
     from upperbound.store.engine import Store as OpenStore
@@ -64,18 +65,25 @@ def show(name: AnyName, version: Version = None, as_json: AsJson = False, store:
 
     Who saved it and when, and the complete scenario.
     """
+    from upperbound.cli.template_text import pools_of
+    from upperbound.report.value_pools import template_pools_lines
     from upperbound.store.library import text_of
 
     with _store(store) as opened:
         text = text_of(opened.templates, name, version)
+        pools = pools_of(opened, text)
     if as_json:
-        typer.echo(json.dumps({**text.facts, "scenario": text.document}, indent=2))
-    else:
-        typer.echo(f"{text.head}\n\n{text.yaml}", nl=False)
+        prepared = pools.model_dump(mode="json") if pools else None
+        typer.echo(json.dumps({**text.facts, "value_pools": prepared, "scenario": text.document}, indent=2))
+        return
+    lines = template_pools_lines(str(text.facts["name"]), pools) if pools else []
+    typer.echo("\n".join([text.head, *(f"{'value pools':<14} {line}" for line in lines)]))
+    typer.echo(f"\n{text.yaml}", nl=False)
 
 
 app.command()(generate)
 app.command("import")(import_files)
+app.command()(prepare)
 
 
 @app.command("export")
@@ -113,10 +121,13 @@ def validate(
 ) -> None:
     """Say whether a scenario is valid.
 
-    Every problem at once, each with its line; exits with 2 when there is any. Nothing is connected to.
+    Every problem at once, each with its line; exits with 2 when there is any. Of a template it says as well which value
+    pools are prepared for it. The target is not connected to.
     """
     from upperbound.cli.scenario_source import find_scenario
     from upperbound.cli.settings import load_settings
+    from upperbound.report.value_pools import template_pools_lines
+    from upperbound.views.value_pools import load_template_pools
 
     found = find_scenario(name_or_file, [], load_settings(store=store))
     scenario = found.loaded.scenario
@@ -125,6 +136,11 @@ def validate(
     version = f", version {found.template.version}" if found.template else ""
     kinds = ", ".join(operation.label for operation in scenario.workload.operations)
     typer.echo(f"{name_or_file}{version} is valid: {scenario.name}, {scenario.load.mode.value}, {kinds}")
+    if found.template is not None:
+        with _store(store) as opened:
+            pools = load_template_pools(opened, found.template.template_id, scenario)
+        for line in template_pools_lines(scenario.name, pools):
+            typer.echo(f"value pools: {line}")
 
 
 @app.command()
@@ -228,13 +244,14 @@ def diff(
 
 @app.command()
 def delete(name: Name, store: Store = None) -> None:
-    """Delete a template with all its versions.
+    """Delete a template with all its versions and value pools.
 
     Runs that were made from it keep the scenario they ran.
     """
     with _store(store) as opened:
         template = opened.templates.find(name)
         opened.templates.delete(template.template_id)
+        opened.value_pools.sweep()
     count = "its version" if template.latest_version == 1 else f"its {template.latest_version} versions"
     typer.echo(f"{template.name}: deleted with {count}; runs keep the scenario they ran")
 

@@ -1,27 +1,32 @@
 """What a run is going to do, as lines to read before it starts."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from upperbound.domain.allocation import Bounds
 from upperbound.domain.stages import Profile, profile
+from upperbound.report.value_pools import run_pools_text
 from upperbound.report.wording import count, rate, seconds, sparkline
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.loads import ConcurrencyLoad, FindMaxLoad, QpsLoad
 from upperbound.scenario.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from upperbound.views.value_pools import PoolView
 
 _CURVE_WIDTH: Final = 40
 _STAGES_SHOWN: Final = 12
 _LABEL: Final = 8
 
 
-def plan_lines(config: RunConfig, *, ascii_only: bool = False) -> list[str]:
-    """Return the workers and threads of a run, how far they may go, its times and its stages, one line each."""
+def plan_lines(config: RunConfig, pools: Sequence["PoolView"] = (), *, ascii_only: bool = False) -> list[str]:
+    """Return workers and threads of a run, how far they may go, its times, value pools and stages, a line each."""
     load = config.scenario.load
     rows = [("Plan", f"{load.mode.value}: {_load(config)}"), ("Workers", _workers(config.threads))]
     rows += [("Ceiling", ceiling)] if (ceiling := _ceiling(config)) else []
     rows.append(("Time", _time(config)))
+    rows += [("Pools", values)] if (values := run_pools_text(pools)) else []
     lines = [f"{label:<{_LABEL}} {text}" for label, text in rows]
     return [*lines, *_stages(config, ascii_only=ascii_only)]
 

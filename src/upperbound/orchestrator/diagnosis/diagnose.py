@@ -11,13 +11,16 @@ from upperbound.domain.allocation import WorkerPlan
 from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.errors import ScenarioError
 from upperbound.orchestrator.diagnosis.host import check_embedded, check_host
+from upperbound.orchestrator.diagnosis.pools import check_pools
 from upperbound.orchestrator.diagnosis.store import check_store_at
 from upperbound.orchestrator.diagnosis.target import OPERATIONS, REACHABLE, TargetDiagnosis, check_target
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
+from upperbound.orchestrator.value_pools import PoolOrder
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.model import PostgresTarget, Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.store.templates import TemplateRef
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.postgres import ConnInfo
 
@@ -34,6 +37,8 @@ class DiagnosisRequest:
     """A server to check without a scenario; free of a password."""
     password: SecretStr | None = None
     """Of :attr:`target_url`; None leaves it to libpq."""
+    template: TemplateRef | None = None
+    """The template that the scenario comes from; None for a file or a built-in scenario."""
     execute: bool = False
     """Execute each operation of the scenario on its target, and roll it back."""
 
@@ -65,6 +70,7 @@ def diagnose(request: DiagnosisRequest, clock: Clock) -> Diagnosis:
         *check_store_at(request.store_url, clock),
         *_scenario(request.scenario),
         *target.checks,
+        *(_pools(request, loaded, target) if loaded else []),
     ]
     return Diagnosis(tuple(map(_masked, checks)), target.capabilities)
 
@@ -115,6 +121,15 @@ def _config(scenario: Scenario, target_url: str, plan: WorkerPlan) -> RunConfig:
         table=scenario.target.table,
         upperbound_version=upperbound.__version__,
     )
+
+
+def _pools(request: DiagnosisRequest, loaded: LoadedScenario, found: TargetDiagnosis) -> list[Check]:
+    target = loaded.scenario.target
+    if not isinstance(target, PostgresTarget):
+        return []
+    info = ConnInfo(target.url, loaded.password, "upperbound:doctor")
+    order = PoolOrder(loaded.scenario, request.template, info, seed=0, sampled_by="")
+    return check_pools(request.store_url, order, reachable=found.capabilities is not None)
 
 
 def _masked(check: Check) -> Check:
