@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 from tests.acceptance.conftest import Database
 from tests.acceptance.freezing import frozen, frozen_server
 from tests.acceptance.place import CLOCK, MEASURED, Place
 from tests.acceptance.query_log import QueryLog
 from tests.acceptance.scenarios import items_scenario
 
+from upperbound.domain.log_lines import LogLevel
 from upperbound.domain.run_state import RunStatus
 from upperbound.store.engine import init_store
 from upperbound.targets.embedded.server import EmbeddedServer
@@ -60,6 +62,29 @@ def test_a_store_file_that_is_locked_for_ten_seconds_leaves_no_gap_in_the_series
     place: Place, database: Database
 ) -> None:
     run_while(place, database, lambda: locked(place.home / "upperbound.db"))
+
+
+@contextmanager
+def gone(server: EmbeddedServer, url: str) -> Iterator[None]:
+    """Cut every connection to a PostgreSQL store, and let none come about for the length of the block."""
+    name = url.rpartition("/")[2].encode()
+    with psycopg.connect(server.url_with_password(), autocommit=True) as admin:
+        admin.execute(b"ALTER DATABASE " + name + b" ALLOW_CONNECTIONS false")
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name.decode()])
+        yield
+        admin.execute(b"ALTER DATABASE " + name + b" ALLOW_CONNECTIONS true")
+
+
+def test_a_store_that_is_gone_for_ten_seconds_leaves_no_gap_in_the_series_and_is_told_of_in_the_log(
+    place: Place, database: Database, postgres_store: str
+) -> None:
+    place.store_url = postgres_store
+    run_while(place, database, lambda: gone(database.server, postgres_store))
+    (run,) = place.runs()
+    with place.store() as store:
+        lines = store.logs.after(run.run_id, levels={LogLevel.WARNING})
+    missed = {line.worker_id for line in lines if "the store has been away for" in line.message}
+    assert missed == {None, "worker-0", "worker-1"}, "the controller and both workers say so"
 
 
 def run_while(place: Place, database: Database, pause: Callable[[], AbstractContextManager[None]]) -> None:
