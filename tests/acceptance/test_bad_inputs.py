@@ -195,6 +195,12 @@ TARGET = (
         changes={"target.url": "postgresql://postgres@<server>/nowhere"},
     ),
     Bad(
+        "host that takes connections and never answers",
+        3,
+        ("PostgreSQL at 127.0.0.1:<taken> does not answer within 10 s", "firewalls"),
+        changes={"target.url": "postgresql://postgres@127.0.0.1:<taken>/postgres"},
+    ),
+    Bad(
         "host where nobody listens",
         3,
         ("PostgreSQL at 127.0.0.1:<dead> cannot be reached", "refused"),
@@ -228,6 +234,12 @@ COMMAND = (
         ("there is no run '20200101-000000-abcdef'", "runs list"),
         arguments=("runs", "show", "20200101-000000-abcdef"),
     ),
+    Bad(
+        "worker without a run, whose code 2 would say that its store is away",
+        1,
+        ("--run-id", "see `upperbound worker --help`"),
+        arguments=("worker", "--worker-id", "worker-0"),
+    ),
     Bad("unknown run to stop", 2, ("there is no run 'nope'",), arguments=("runs", "stop", "nope")),
     Bad(
         "settings file with an unknown key",
@@ -260,6 +272,12 @@ STORE = (
         3,
         ("cannot be reached",),
         arguments=("run", "scenario.yaml", "--store", "postgresql://postgres@127.0.0.1:<dead>/postgres"),
+    ),
+    Bad(
+        "store that takes connections and never answers",
+        3,
+        ("cannot be reached", "timeout", "firewalls"),
+        arguments=("run", "scenario.yaml", "--store", "postgresql://postgres@127.0.0.1:<taken>/postgres"),
     ),
     Bad(
         "store without tables",

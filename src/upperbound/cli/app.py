@@ -18,6 +18,7 @@ from upperbound.cli.run import run
 from upperbound.cli.serve import serve
 from upperbound.cli.settings import debug_wanted, load_settings
 from upperbound.cli.worker import worker
+from upperbound.domain.worker_state import WorkerExit
 from upperbound.errors import ConfigurationError, UpperboundError
 
 INTERRUPTED: Final = 130
@@ -103,10 +104,10 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def _usage(error: typer.TyperException) -> int:
-    """Print a usage error as any other, and return its exit code."""
+    """Print a usage error as any other, and return its exit code; a worker has exit codes of its own."""
     path = getattr(getattr(error, "ctx", None), "command_path", "upperbound")
     show(ConfigurationError(error.format_message(), hint=f"see `{path} --help`"), debug=False)
-    return ExitCode.USAGE
+    return WorkerExit.CONFIGURATION if path == "upperbound worker" else ExitCode.USAGE
 
 
 def _debug() -> bool:

@@ -2,14 +2,25 @@
 
 import argparse
 import sys
+from typing import NoReturn
 
+from upperbound.domain.worker_state import WorkerExit
 from upperbound.worker.control import WorkerOptions
 from upperbound.worker.main import run_worker
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends as a worker does whose configuration is wrong: the usual code 2 says that its store is unreachable."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        self.print_usage(sys.stderr)
+        self.exit(WorkerExit.CONFIGURATION, f"{self.prog}: error: {message}\n")
+
+
 def main() -> int:
     """Read the command line and live as one worker."""
-    parser = argparse.ArgumentParser(prog="upperbound worker", description="Carry one worker's share of a run.")
+    parser = _Parser(prog="upperbound worker", description="Carry one worker's share of a run.")
     parser.add_argument("--store", required=True, help="URL of the control and results store")
     parser.add_argument("--run-id", required=True)
     parser.add_argument("--worker-id", required=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -117,6 +118,13 @@ def test_a_log_that_cannot_be_written_is_an_error_that_names_the_worker(tmp_path
     (tmp_path / "logs").write_text("a file where the folder should be")
     with pytest.raises(WorkerFailed, match=r"worker-1 cannot be started"):
         LocalLauncher().launch(SPEC, environment={}, log_file=tmp_path / "logs" / "w.log")
+
+
+def test_a_real_worker_whose_arguments_are_wrong_exits_with_1() -> None:
+    command = [sys.executable, "-m", "upperbound.worker", "--run-id", "run-1", "--worker-group-id", "first"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 1, "2 would say that the store is unreachable"
+    assert "--worker-group-id: invalid int value: 'first'" in ended.stderr
 
 
 def test_a_real_worker_without_a_run_says_so_and_exits_with_1(tmp_path: Path) -> None:

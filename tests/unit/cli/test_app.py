@@ -104,7 +104,6 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run"], "SCENARIO", "see `upperbound run --help`"),
         (["runs"], "Missing command", "see `upperbound runs --help`"),
         (["store", "ddl", "--dialect", "oracle"], "oracle", "see `upperbound store ddl --help`"),
-        (["worker", "--run-id", "x"], "--worker-id", "see `upperbound worker --help`"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_where_help_is(
@@ -340,6 +339,12 @@ def test_a_worker_has_exit_codes_of_its_own(place: Path, capsys: pytest.CaptureF
     (place / "upperbound.toml").write_text('stor = "x"')
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_worker_whose_arguments_are_wrong_does_not_say_that_its_store_is_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fails(capsys, 1, "--worker-id", "worker", "--run-id", "x", hint="see `upperbound worker --help`")
 
 
 # Documentation
