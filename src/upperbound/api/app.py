@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
@@ -59,6 +59,23 @@ with all of them. Times are UTC, durations are seconds by the store's clock, lat
 
 def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
     """Return the application; whoever mounts more on it does so before it serves."""
+    app = _routed()
+    app.state.services = services
+    app.state.live = LiveHub(services.store, services.clock, pushes=services.pushes)
+    app.state.access = access = Access(policy, services.clock, services.admits_worker)
+    install_handlers(app)
+    app.add_middleware(Guard, access=access)
+    app.add_api_route("/api/{path:path}", _unknown, methods=_METHODS, include_in_schema=False)
+    return app
+
+
+def description() -> dict[str, Any]:
+    """Return the description of the API, as ``/api/openapi.json`` answers it."""
+    return describe(_routed())
+
+
+def _routed() -> FastAPI:
+    """Return an application with its routes and nothing that they could work with."""
     app = FastAPI(
         title="Upperbound",
         description=DESCRIPTION,
@@ -73,14 +90,8 @@ def create_app(services: ControllerServices, policy: AccessPolicy) -> FastAPI:
         license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # the framework's way to say it
-    app.state.services = services
-    app.state.live = LiveHub(services.store, services.clock, pushes=services.pushes)
-    app.state.access = access = Access(policy, services.clock, services.admits_worker)
-    install_handlers(app)
-    app.add_middleware(Guard, access=access)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_api_route("/api/{path:path}", _unknown, methods=_METHODS, include_in_schema=False)
     return app
 
 

@@ -252,5 +252,5 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 READ: Final = (401, 421, 422, 500, 503)
 """Problems of every operation that reads."""
-CHANGE: Final = (*READ, 403, 413)
+CHANGE: Final = (*READ, 400, 403, 413)
 """Problems of every operation that changes something."""

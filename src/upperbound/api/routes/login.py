@@ -37,7 +37,7 @@ class LoggedIn(View):
 @router.post(
     "/api/login",
     summary="Log in",
-    responses=problem_responses(401, 403, 413, 421, 422, 429),
+    responses=problem_responses(400, 401, 403, 413, 421, 422, 429),
     openapi_extra={"security": []},
 )
 async def login(

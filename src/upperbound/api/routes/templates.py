@@ -291,7 +291,7 @@ async def list_versions(template_id: TemplateName, services: Services) -> list[V
     response_class=Response,
     responses={
         **problem_responses(*READ, 404),
-        200: {"description": "The scenario", "content": {"application/yaml": {"schema": {"type": "string"}}}},
+        200: {"description": "The scenario", "content": {"application/yaml": {}}},
     },
 )
 async def export_template(template_id: TemplateName, services: Services, version: Version = None) -> Response:
