@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
-from starlette.routing import Match
 
 import upperbound
 from upperbound.api.access.guard import Access, Guard
@@ -32,8 +32,6 @@ from upperbound.api.routes import (
 )
 from upperbound.api.services import ControllerServices, in_thread
 
-BODY_BYTES: Final = 2**20
-"""A request's body, unless its route takes scenarios."""
 ROUTERS: Final[Sequence[APIRouter]] = (
     tests.router,
     measurements.router,
@@ -85,7 +83,6 @@ def _routed() -> FastAPI:
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
-        max_body_size=BODY_BYTES,
         generate_unique_id_function=operation_id,
         license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
@@ -115,10 +112,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _unknown(request: Request) -> None:
     """Answer for every path below /api that is no route, so that no page is shown in its place."""
-    matches = [(route, route.matches(request.scope)[0]) for route in request.app.router.routes]
-    allowed = {
-        method for route, match in matches if match is Match.PARTIAL for method in getattr(route, "methods", None) or ()
-    }
+    contexts = iter_route_contexts(request.app.router.routes)
+    fitting = [one for one in contexts if one.path_regex and one.path_regex.match(request.url.path)]
+    allowed = {method for one in fitting if one.name != _unknown.__name__ for method in one.methods or ()}
     if allowed:
         detail, headers = f"{request.method} is not possible here", {"Allow": ", ".join(sorted(allowed))}
         raise ApiProblem(405, "method_not_allowed", detail, headers=headers)

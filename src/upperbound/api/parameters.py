@@ -15,9 +15,6 @@ Item = TypeVar("Item")
 PAGE_MAX: Final = 1_000_000
 PAGE_SIZE_MAX: Final = 500
 TEXT_MAX: Final = 300
-SCENARIO_BYTES: Final = 5 * 2**20
-"""A body that carries scenarios."""
-YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
 def _printable(text: str) -> str:

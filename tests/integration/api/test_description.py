@@ -61,7 +61,7 @@ def ask(poked: Serving, strategy: Any) -> None:
         max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(case=strategy)
-    def each(case: schemathesis.Case) -> None:
+    def each(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(base_url=poked.base_url, checks=CHECKS, timeout=ANSWER_S)
 
     each()

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from upperbound.api.access.attempts import LoginAttempts
+from upperbound.api.access.bodies import is_announced_too_large, limit_of, limited
 from upperbound.api.access.headers import security_headers
 from upperbound.api.access.origin import SAFE_METHODS, from_elsewhere, names_loopback
 from upperbound.api.access.policy import AccessPolicy
@@ -85,7 +86,7 @@ class Guard:
 
         refusal = self._refuse(scope)
         if refusal is None:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, limited(receive, path), send_with_headers)
         else:
             await refusal(scope, receive, send_with_headers)
 
@@ -98,6 +99,9 @@ class Guard:
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         if changes and from_elsewhere(headers):
             return problem_response(path, 403, "cross_origin", "the request comes from a page of another site")
+        if is_announced_too_large(scope):
+            detail = f"the body is larger than {limit_of(path)} bytes"
+            return problem_response(path, 413, "too_large", detail, headers={"Connection": "close"})
         if pushed := PUSH_PATH.fullmatch(path):
             return self._identify_worker(scope, headers, pushed[1])
         scope[USER_KEY] = ANYBODY

@@ -28,11 +28,13 @@ def from_elsewhere(headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    return _place(origin) != _place(f"{urlsplit(origin).scheme}://{headers.get('host', '')}")
+    # A page that is kept apart from every site, such as one in a sandbox, has an origin without a place.
+    place = _place(origin)
+    return place is None or place != _place(f"{origin.partition(':')[0]}://{headers.get('host', '')}")
 
 
 def _place(origin: str) -> tuple[str, int | None] | None:
-    """Return host and port; None, which equals nothing that has a host, for an origin without them."""
+    """Return host and port; None for what has none."""
     try:
         parts = urlsplit(origin)
         return (parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme)) if parts.hostname else None

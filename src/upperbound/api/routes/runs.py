@@ -9,7 +9,6 @@ from upperbound.api.detail import load_detail
 from upperbound.api.errors import CHANGE, READ, problem_responses
 from upperbound.api.lifecycle import RunState, StartRequest, StopRequest, prepare, start, stop
 from upperbound.api.parameters import (
-    SCENARIO_BYTES,
     Credentials,
     Overrides,
     RunId,
@@ -39,7 +38,6 @@ class CreateRun(View):
     summary="Prepare a run of a scenario",
     responses=problem_responses(*CHANGE, 409, 415, 424),
     openapi_extra=upload_body(CreateRun),
-    max_body_size=SCENARIO_BYTES,
 )
 async def create_run(request: Request, response: Response, services: Services) -> RunState:
     """Check a scenario against its target and make a run that is PREPARED.

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from upperbound.api.errors import CHANGE, READ, problem_responses
 from upperbound.api.parameters import (
-    SCENARIO_BYTES,
     Overrides,
     Paged,
     PageNumber,
@@ -134,7 +133,6 @@ async def list_templates(
     status_code=201,
     summary="Keep a scenario as a template",
     responses=problem_responses(*CHANGE, 409),
-    max_body_size=SCENARIO_BYTES,
 )
 async def create_template(given: SaveTemplate, request: Request, response: Response, services: Services) -> Saved:
     """Make a template that is called as its scenario is."""
@@ -154,7 +152,6 @@ async def create_template(given: SaveTemplate, request: Request, response: Respo
     summary="Import a scenario",
     responses={**problem_responses(*CHANGE, 409, 415), 201: {"model": Saved, "description": "A new template"}},
     openapi_extra=upload_body(SaveTemplate),
-    max_body_size=SCENARIO_BYTES,
 )
 async def import_template(request: Request, response: Response, services: Services) -> Saved:
     """Keep a scenario, in YAML or JSON: as a new template, or as the next version of the one that is called so."""
@@ -175,7 +172,6 @@ async def import_template(request: Request, response: Response, services: Servic
     "/validate",
     summary="Check a scenario",
     responses=problem_responses(*CHANGE),
-    max_body_size=SCENARIO_BYTES,
 )
 async def validate(given: ValidateScenario) -> Validation:
     """Say whether a scenario is right, with every problem at once. Nothing is connected to."""
@@ -192,7 +188,6 @@ async def get_template(template_id: TemplateName, services: Services, version: V
     "/{template_id}",
     summary="Change a template",
     responses=problem_responses(*CHANGE, 404, 409),
-    max_body_size=SCENARIO_BYTES,
 )
 async def change_template(
     template_id: TemplateName, given: ChangeTemplate, request: Request, services: Services
