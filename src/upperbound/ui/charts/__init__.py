@@ -1,0 +1,1 @@
+"""Builders of chart options: pure functions from figures to what ECharts draws."""

@@ -1,0 +1,88 @@
+"""HTML elements of our own: text is always text, whatever it holds."""
+
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from nicegui.element import Element
+
+TextWidth = Literal["ellipsis", "anywhere", ""]
+
+
+class Tag(Element):
+    """One HTML element. Its text is set as text, and its attributes as attributes, so that neither can be markup."""
+
+    def __init__(self, name: str, text: str | None = None, cls: str = "", **attributes: Any) -> None:
+        """Make the element.
+
+        In the names of ``attributes`` an underscore stands for a hyphen, and one at the end is dropped; None leaves an
+        attribute out, and True makes it empty.
+        """
+        super().__init__(name)
+        if text is not None:
+            self._text = text
+        if cls:
+            self.classes(cls)
+        for key, value in attributes.items():
+            self._set(key, value)
+
+    @property
+    def text(self) -> str:
+        """The text."""
+        return self._text or ""
+
+    def say(self, text: str) -> Self:
+        """Show another text; nothing is sent when it is the same."""
+        if text != self._text:
+            self._text = text
+            self.update()
+        return self
+
+    def attribute(self, **attributes: Any) -> Self:
+        """Set attributes, as the constructor does; nothing is sent for those that are the same."""
+        for key, value in attributes.items():
+            self._set(key, value)
+        return self
+
+    def restyle(self, cls: str) -> Self:
+        """Have these classes and no others; nothing is sent when they are the same."""
+        if self._classes != cls.split():
+            self.classes(replace=cls)
+        return self
+
+    def show(self, shown: bool) -> Self:
+        """Be there or not."""
+        return self.attribute(hidden=None if shown else True)
+
+    def click(self, handler: Callable[[], Any]) -> Self:
+        """Call ``handler`` when it is clicked, or chosen with the keyboard."""
+        self.on("click", lambda _: handler())
+        return self
+
+    def _set(self, key: str, value: Any) -> None:
+        name = key.rstrip("_").replace("_", "-")
+        if name == "value" and self.tag in {"input", "textarea"}:
+            # As the attribute: it is what the field begins with, and never takes the place of what was typed since.
+            name = "^value"
+        if value is True:
+            value = ""
+        if value is None or value is False:
+            if name in self._props:
+                del self._props[name]
+        elif self._props.get(name) != value:
+            self._props[name] = value
+
+
+def heading(level: int, text: str, cls: str = "") -> Tag:
+    """Return a heading."""
+    return Tag(f"h{level}", text, cls)
+
+
+def link(text: str, href: str, cls: str = "", **attributes: Any) -> Tag:
+    """Return a link to a path of this server."""
+    return Tag("a", text, cls, href=href, **attributes)
+
+
+def button(text: str, handler: Callable[[], Any] | None = None, cls: str = "", **attributes: Any) -> Tag:
+    """Return a button."""
+    made = Tag("button", text, f"btn {cls}".strip(), type="button", **attributes)
+    return made if handler is None else made.click(handler)
