@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from upperbound.api.services import ControllerServices
     from upperbound.cli.settings import Settings
     from upperbound.store.engine import Store as OpenStore
+    from upperbound.ui.services import LiveRuns, UiServices
 
 GRACE_S: Final = 5
 """How long requests that are being answered may take when the server ends."""
@@ -42,6 +43,7 @@ def serve(
     from upperbound.api.live.protocol import PING_S, PONG_S, ViewerProtocol
     from upperbound.cli.settings import load_settings
     from upperbound.store.engine import open_store
+    from upperbound.ui.mount import mount_ui
 
     settings = load_settings(store=store)
     policy = access_policy(host, os.environ)
@@ -51,7 +53,9 @@ def serve(
         stack.enter_context(_own_log(debug=settings.debug))
         shown = f"[{host}]" if ":" in host else host
         port = listening.getsockname()[1]
-        app = create_app(_services(opened, settings, f"http://{_reached_by_workers(shown)}:{port}"), policy)
+        services = _services(opened, settings, f"http://{_reached_by_workers(shown)}:{port}")
+        app = create_app(services, policy)
+        mount_ui(app, _ui_services(services, app.state.live))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -119,6 +123,26 @@ def _services(store: "OpenStore", settings: "Settings", url: str) -> "Controller
         ),
         debug=settings.debug,
         pushes=pushes,
+    )
+
+
+def _ui_services(services: "ControllerServices", live: "LiveRuns") -> "UiServices":
+    """Let the pages work with what the API works with."""
+    from upperbound.api.access.guard import ANYBODY, USER_KEY
+    from upperbound.ui.services import UiServices
+    from upperbound.ui.starts import RunStarts
+
+    starts = RunStarts()
+    services.controller.listen(starts.hear)
+    return UiServices(
+        store=services.store,
+        controller=services.controller,
+        clock=services.clock,
+        live=live,
+        starts=starts,
+        home=services.home,
+        user_of=lambda scope: str(scope.get(USER_KEY, ANYBODY)),
+        settings=services.settings,
     )
 
 
