@@ -128,7 +128,7 @@ class Tracer:
         return self._given.bound(name)
 
     def _refuse_captured(self, name: str) -> None:
-        if any(name.startswith(prefix) for prefix in self._captures):
+        if not self._given.is_known(name) and any(name.startswith(prefix) for prefix in self._captures):
             raise Unknown(name)  # may come from a result; that is a fault of its own
 
     def _fault(self, line: int, message: str, hint: str = "") -> None:
