@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import yaml
 from tests.acceptance.conftest import Database
 from tests.acceptance.place import MEASURED, Outcome, Place
-from tests.acceptance.test_data import SHORT, SUMS, ask, made_database
+from tests.acceptance.test_data import PAGES_URL, SHORT, SUMS, ask, made_database
 
 from upperbound.targets.embedded.binaries import find_binaries
 from upperbound.targets.embedded.server import EmbeddedServer
@@ -224,3 +225,21 @@ def commands() -> list[str]:
     """Return what the page tells its reader to type, in its order."""
     blocks = re.findall(r"^ *```console\n(.*?)^ *```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [line.strip()[2:] for block in blocks for line in block.splitlines() if line.strip().startswith("$ ")]
+
+
+def test_the_commands_of_the_how_to_page_work_one_after_the_other(place: Place, server: EmbeddedServer) -> None:
+    (place.work / "examples").symlink_to(ROOT / "examples")
+    with made_database(server) as database:
+        typed = commands()
+        assert len(typed) == 4
+        for command in typed:
+            _, *arguments = shlex.split(command.replace(PAGES_URL, database.url))
+            short = SHORT if arguments[0] == "run" else ()
+            outcome = place.run(*arguments, *short, environment=database.environment)
+            assert outcome.code in (MEASURED if short else {0}), f"{command}: {outcome.text}"
+
+
+def test_the_page_names_what_the_import_refuses() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for word in ("\\gset", ":client_id", "permute()", "\\startpipeline", "SAVEPOINT", "random_exponential"):
+        assert word in page
