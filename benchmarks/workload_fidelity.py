@@ -6,7 +6,7 @@ Two workers of eight threads run a mix of six operations on an embedded PostgreS
 into tables. The mix is read from the query log: the share of each operation over all of it, and the worst share in any
 10,000 consecutive operations, which is wanted within 0.5 points of the plan. The distributions are read from the
 tables: the exponent of zipf within 2 %, the deviation of gaussian within 1 %, shares and means within five standard
-errors, what is uniform by its chi-square, and keys, none of which may come twice.
+errors, what is uniform or exponential by its chi-square, and keys, none of which may come twice.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final
@@ -41,6 +41,7 @@ LATE_S = 0.1
 THINGS = 10_000
 POOL = 1_000
 RANGE_HIGH, ZIPF_HIGH, HOT_HIGH, BELL_HIGH = 1_000, 100_000, 10_000, 1_001
+FALL_HIGH, DECAY = 20, 3.0
 EXPONENT, HOT_PCT, ACCESS_PCT, DEVIATIONS = 0.99, 5.0, 90.0, 4.0
 WEIGHTS: Final = {"new": 70.0, "paid": 25.0, "lost": 4.5, "found": 0.5}
 CHOICES: Final = ("a", "b", "c", "d")
@@ -53,7 +54,8 @@ TABLES: Final = f"""
 CREATE TABLE things (id int PRIMARY KEY, n int NOT NULL DEFAULT 0);
 INSERT INTO things (id) SELECT generate_series(1, {THINGS});
 CREATE TABLE numbers (session int DEFAULT pg_backend_pid(), worker text DEFAULT current_setting('application_name'),
-    uniform int, zipf int, hot int, bell int, key bigint, pooled int, base int, beyond int, weighted text, choice text);
+    uniform int, zipf int, hot int, bell int, key bigint, pooled int, base int, beyond int, weighted text, choice text,
+    falling int);
 CREATE TABLE made_up (arrived timestamptz DEFAULT clock_timestamp(), sent timestamptz, key uuid, word text, list int[]);
 """
 NUMBERS: Final[dict[str, dict[str, Any]]] = {
@@ -67,6 +69,7 @@ NUMBERS: Final[dict[str, dict[str, Any]]] = {
     "beyond": {"offset_from": {"parameter": 7, "by": [1, 10]}},
     "weighted": {"weighted": [{"value": value, "weight": weight} for value, weight in WEIGHTS.items()]},
     "choice": {"choice": list(CHOICES)},
+    "falling": {"exponential": {"range": [1, FALL_HIGH], "decay": DECAY}},
 }
 MADE_UP: Final[dict[str, dict[str, Any]]] = {
     "sent": {"now": {}},
@@ -177,6 +180,7 @@ def distribution_findings(seen: Seen) -> Iterator[Finding]:
         yield _share("weighted", value, weighted == value, weight / sum(WEIGHTS.values()))
     choice = np.searchsorted(CHOICES, np.asarray(seen.numbers["choice"]))
     yield _uniform("choice", choice, 0, len(CHOICES) - 1)
+    yield _falling(seen.whole("falling"))
     yield _uniform("offset_from", seen.whole("beyond") - seen.whole("base"), 1, 10)
 
 
@@ -257,6 +261,17 @@ def _bell(values: Numbers) -> Iterator[Finding]:
     apart = abs(float(values.std()) / deviation - 1)
     found = f"deviation {values.std():.2f}, off by {100 * apart:.2f} %"
     yield Finding("gaussian, deviation", f"deviation {deviation:.2f}", found, apart <= DEVIATION_BAR)
+
+
+def _falling(values: Numbers) -> Finding:
+    """Test whether each value is by the same factor less frequent than the one before."""
+    if values.min() < 1 or values.max() > FALL_HIGH:
+        return Finding("exponential", f"1 to {FALL_HIGH}", f"{values.min()} to {values.max()}", within=False)
+    law = np.exp(-DECAY * np.arange(FALL_HIGH) / FALL_HIGH)
+    expected = len(values) * law / law.sum()
+    statistic = float(((np.bincount(values - 1, minlength=FALL_HIGH) - expected) ** 2 / expected).sum())
+    tested = _by_chi_square("exponential", statistic, FALL_HIGH - 1)
+    return replace(tested, planned=f"each {math.exp(-DECAY / FALL_HIGH):.3f} of the one before")
 
 
 def _share(name: str, what: str, hits: NDArray[np.bool_], share: float) -> Finding:

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from upperbound.scenario.builtins import load_builtin
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.pgbench.draws import Draw
 from upperbound.scenario.pgbench.evaluation import evaluate
 from upperbound.scenario.pgbench.expressions import Value, parse_expression
 from upperbound.scenario.pgbench.fault import ExpressionError
+from upperbound.scenario.pgbench.importer import ScriptFile, import_scripts
+from upperbound.scenario.statements import render_all
 from upperbound.targets.embedded.binaries import find_binaries
 from upperbound.targets.embedded.server import EmbeddedServer
 
@@ -133,3 +137,33 @@ def test_random_numbers_are_as_likely_as_those_that_pgbench_draws(
 
 def chi_square(seen: Sequence[int], expected: Sequence[float]) -> float:
     return sum((one - other) ** 2 / other for one, other in zip(seen, expected, strict=True))
+
+
+@pytest.mark.parametrize("scale", [1, 10])
+def test_the_built_in_scenario_is_pgbenchs_own_script(scale: int) -> None:
+    done = subprocess.run(
+        [str(find_binaries().program("pgbench")), "--show-script=tpcb-like"], capture_output=True, text=True, check=True
+    )
+    script = ScriptFile("tpcb-like.sql", "tpcb-like", done.stdout + done.stderr)
+    ranges = {0: 100_000 * scale, 1: scale, 2: 10 * scale}
+    settings = [f"workload.operations.0.params.{place}.range=[1,{high}]" for place, high in ranges.items()]
+
+    theirs = import_scripts([script], scale=scale).scenario
+    ours = load_builtin("tpcb-like", settings).scenario
+
+    assert values_in(ours) == values_in(theirs)
+    assert ours.workload.operations[0].is_transaction
+    assert theirs.workload.operations[0].is_transaction
+
+
+def values_in(scenario: Scenario) -> list[str]:
+    """Return the statements that are sent for the only operation, with the source of each value in its place."""
+    (operation,) = scenario.workload.operations
+    texts = []
+    for rendered in render_all(operation, scenario.target.table):
+        sources = [operation.params[place].model_dump_json() for place in rendered.parameters]
+        text = rendered.text.replace('"public"."pgbench_accounts"', "pgbench_accounts")
+        for number, source in reversed(list(enumerate(sources, start=1))):
+            text = text.replace(f"${number}", source)
+        texts.append(text)
+    return texts
