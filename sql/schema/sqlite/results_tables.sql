@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0005; made by `upperbound store ddl --dialect sqlite`.
+-- Schema revision 0006; made by `upperbound store ddl --dialect sqlite`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -73,6 +73,25 @@ CREATE TABLE test_logs (
   CONSTRAINT pk_test_logs PRIMARY KEY (run_id, sequence),
   CONSTRAINT uq_test_logs_run_id_writer_writer_number UNIQUE (run_id, writer, writer_number)
 );
+
+CREATE TABLE warehouse_poll_snapshots (
+  poll_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  elapsed_s DOUBLE NOT NULL,
+  warehouse TEXT NOT NULL,
+  state TEXT NOT NULL,
+  size TEXT,
+  min_clusters INTEGER,
+  max_clusters INTEGER,
+  started_clusters INTEGER,
+  running INTEGER NOT NULL,
+  queued INTEGER NOT NULL,
+  scaling_policy TEXT,
+  polled_at TEXT NOT NULL,
+  CONSTRAINT pk_warehouse_poll_snapshots PRIMARY KEY (poll_id)
+);
+
+CREATE INDEX ix_warehouse_poll_snapshots_run_id_polled_at ON warehouse_poll_snapshots (run_id, polled_at);
 
 CREATE TABLE find_max_step_history (
   run_id TEXT NOT NULL,

@@ -25,6 +25,7 @@ from upperbound.store.snapshots import SnapshotRepository
 from upperbound.store.templates import TemplateRepository
 from upperbound.store.types import store_now
 from upperbound.store.value_pools import ValuePoolRepository
+from upperbound.store.warehouse_polls import WarehousePollRepository
 
 _WAL_RETRY_S: Final = 0.02
 
@@ -46,6 +47,7 @@ class Store:
         self.results: Final = ResultRepository(database, now)
         self.logs: Final = LogRepository(database, now)
         self.find_max: Final = FindMaxRepository(database, now)
+        self.warehouse_polls: Final = WarehousePollRepository(database, now)
         self.templates: Final = TemplateRepository(database, now)
         self.value_pools: Final = ValuePoolRepository(database, now)
         self.history: Final = HistoryRepository(database, now)

@@ -17,6 +17,7 @@ from upperbound.store.tables import (
     run_value_pools,
     test_logs,
     test_results,
+    warehouse_poll_snapshots,
     worker_metrics_snapshots,
 )
 from upperbound.store.types import seconds_between, store_now
@@ -182,5 +183,12 @@ class HistoryRepository:
         return found
 
 
-_OF_A_RUN: Final = (test_results, worker_metrics_snapshots, test_logs, find_max_step_history, run_value_pools)
+_OF_A_RUN: Final = (
+    test_results,
+    worker_metrics_snapshots,
+    warehouse_poll_snapshots,
+    test_logs,
+    find_max_step_history,
+    run_value_pools,
+)
 """Tables that have rows of a run, beside those that follow it by themselves."""

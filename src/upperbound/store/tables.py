@@ -180,6 +180,25 @@ test_logs: Final = sa.Table(
     sa.UniqueConstraint("run_id", "writer", "writer_number"),
 )
 
+warehouse_poll_snapshots: Final = sa.Table(
+    "warehouse_poll_snapshots",
+    metadata,
+    sa.Column("poll_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("elapsed_s", sa.Double, nullable=False),
+    sa.Column("warehouse", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("size", sa.Text),
+    sa.Column("min_clusters", sa.Integer),
+    sa.Column("max_clusters", sa.Integer),
+    sa.Column("started_clusters", sa.Integer),
+    sa.Column("running", sa.Integer, nullable=False),
+    sa.Column("queued", sa.Integer, nullable=False),
+    sa.Column("scaling_policy", sa.Text),
+    sa.Column("polled_at", UtcTimestamp, nullable=False),
+    sa.Index(None, "run_id", "polled_at"),
+)
+
 find_max_step_history: Final = sa.Table(
     "find_max_step_history",
     metadata,
@@ -292,6 +311,7 @@ RESULTS_TABLES: Final = (
     test_results,
     worker_metrics_snapshots,
     test_logs,
+    warehouse_poll_snapshots,
     find_max_step_history,
     test_templates,
     template_tags,

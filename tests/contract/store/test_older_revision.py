@@ -48,6 +48,7 @@ def test_the_check_names_what_the_older_store_lacks(old_store_url: str) -> None:
         f"upperbound_schema_version.version_num: is 0001, expected {HEAD_REVISION}",
         "test_logs: the table is missing",
         "find_max_step_history: the table is missing",
+        "warehouse_poll_snapshots: the table is missing",
         "run_status.template_version: the column is missing",
         "test_templates: the table is missing",
         "template_tags: the table is missing",
