@@ -167,8 +167,6 @@ def _checked(imported: "Imported", target: "ConnInfo") -> tuple[str, ...]:
     Raises:
         TargetMismatch: some do not fit the database; each is named by file and line.
     """
-    from dataclasses import replace
-
     from upperbound.errors import TargetMismatch
     from upperbound.targets.postgres import preflight
 
@@ -176,7 +174,7 @@ def _checked(imported: "Imported", target: "ConnInfo") -> tuple[str, ...]:
         # Whether the server has room for the load is asked when it runs: here one connection is enough.
         return preflight(target, imported.scenario, 1).warnings
     except TargetMismatch as error:
-        problems = [replace(problem, where=imported.place(problem.where)) for problem in error.problems]
+        problems = [imported.in_script(problem) for problem in error.problems]
         raise TargetMismatch(f"nothing was imported: {error.message}", problems=problems) from None
 
 

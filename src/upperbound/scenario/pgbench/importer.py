@@ -4,6 +4,7 @@ What cannot be imported is named by file and line, all of it at once: a scenario
 statements with the same values, equally often.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -29,6 +30,7 @@ URL: Final = "postgresql://127.0.0.1:5432/postgres"
 LOAD: Final = {"mode": "CONCURRENCY", "threads": 16, "warmup_seconds": 10, "duration_seconds": 60}
 _NAME_MAX: Final = 80
 _SETTERS: Final = ("set", "setshell")
+_PARAMETER: Final = re.compile(r"workload\.operations\.(\d+)\.params\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,19 @@ class Imported:
     parameters: Mapping[str, Sequence[str]]
     """By operation, the name of the variable that each of its parameters stands for."""
 
-    def place(self, where: str) -> str:
-        """Return file and line of a place in the scenario; the place itself if no script has it."""
-        around = where
+    def in_script(self, problem: Problem) -> Problem:
+        """Return a problem of the scenario as one of a script: by file and line, and variables by their names."""
+        around = problem.where
         while around not in self.places and around:
             around = around.rpartition(".")[0]
-        return self.places.get(around, where)
+        placed = replace(problem, where=self.places.get(around, problem.where))
+        match = _PARAMETER.fullmatch(problem.where)
+        if match is None:
+            return placed
+        operation, number = self.scenario.workload.operations[int(match[1])], int(match[2])
+        name = self.parameters[operation.label][number]
+        message = re.sub(rf"\${number + 1}\b", f":{name}", problem.message)
+        return replace(placed, message=message, hint=f"write its type into the script where it stands: :{name}::int")
 
 
 @dataclass(frozen=True)
@@ -198,6 +207,8 @@ def _places(parts: Sequence[_Part]) -> Iterator[tuple[str, str]]:
     for number, part in enumerate(parts):
         where = f"workload.operations.{number}"
         yield f"{where}.params", f"{part.file.name}:{part.made.lines[0]}"
+        for place, line in enumerate(part.made.used_at):
+            yield f"{where}.params.{place}", f"{part.file.name}:{line}"
         if "sql" in part.made.operation:
             yield f"{where}.sql", f"{part.file.name}:{part.made.lines[0]}"
             continue

@@ -33,6 +33,8 @@ class WayOperation:
     """Of each of its statements in the script."""
     names: tuple[str, ...]
     """Of the variable that each parameter stands for."""
+    used_at: tuple[int, ...]
+    """Line on which each parameter is used first."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,12 @@ class WayReader:
             operation["isolation"] = shape.isolation.value if shape.isolation is not None else None
         operation["params"] = list(planned.params)
         numbered = sorted(zip(planned.numbers, self._uses, strict=True), key=lambda pair: pair[0])
-        return WayOperation(operation, tuple(command.line for command in inner), tuple(use.name for _, use in numbered))
+        return WayOperation(
+            operation,
+            lines=tuple(command.line for command in inner),
+            names=tuple(use.name for _, use in numbered),
+            used_at=tuple(use.line for _, use in numbered),
+        )
 
     def _parts(self, sent: Sent) -> Iterator[str | int]:
         """Yield the text of a statement, with the place of an expression for each variable that varies."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upperbound.errors import ScenarioError
+from upperbound.errors import Problem, ScenarioError
 from upperbound.scenario.kinds import Isolation, OperationType
 from upperbound.scenario.loader import parse_scenario
 from upperbound.scenario.model import Operation
@@ -226,9 +226,23 @@ def test_an_imported_scenario_reads_back_from_its_file() -> None:
     imported = import_scripts([script("\\set a random(1, 9)\nBEGIN;\nSELECT :a,\n  '{x}';\nSELECT 2;\nEND;")])
     assert parse_scenario(scenario_yaml(imported.scenario)).scenario == imported.scenario
     assert imported.parameters == {"one": ("a",)}
-    assert imported.place("workload.operations.0.statements.1") == "one.sql:5"
-    assert imported.place("workload.operations.0.params.0") == "one.sql:3"
-    assert imported.place("load.threads") == "load.threads"
+
+
+def test_problems_of_the_scenario_are_told_of_the_script() -> None:
+    imported = import_scripts([script("\\set a random(1, 9)\nBEGIN;\nSELECT '{x}',\n  :a;\nSELECT 2;\nEND;")])
+    told = [
+        imported.in_script(Problem(where, "one: $1 is of type text, unlike $10", "hint"))
+        for where in ("workload.operations.0.statements.1", "workload.operations.0.params.0", "load.threads")
+    ]
+    assert told == [
+        Problem("one.sql:5", "one: $1 is of type text, unlike $10", "hint"),
+        Problem(
+            "one.sql:4",
+            "one: :a is of type text, unlike $10",
+            "write its type into the script where it stands: :a::int",
+        ),
+        Problem("load.threads", "one: $1 is of type text, unlike $10", "hint"),
+    ]
 
 
 def test_what_the_scenario_itself_refuses_is_named_by_its_line() -> None:
