@@ -9,7 +9,7 @@ import json
 import logging
 import threading
 from collections.abc import MutableMapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -27,8 +27,8 @@ TIMEOUT_S: Final = 1.0
 FIRST_PAUSE_S: Final = 1.0
 """After one failed attempt; each further one doubles it."""
 LONGEST_PAUSE_S: Final = 30.0
-OVERHEAD: Final = frozenset({"run_id", "test_id"})
-"""Fields of a snapshot that the address says already."""
+_SENT: Final = tuple(field.name for field in fields(Snapshot) if field.name not in {"run_id", "test_id"})
+"""Fields of a snapshot that are sent: the address says the others."""
 
 
 class Pace:
@@ -92,15 +92,18 @@ class LivePush:
             self._thread.join(2 * TIMEOUT_S)
 
     def _run(self) -> None:
-        while True:
-            self._offered.wait()
-            self._offered.clear()
-            if self._ending or self.pace.refused:
-                self._connection.close()
-                return
-            snapshot, self._newest = self._newest, None
-            if snapshot is not None:
-                self._attempt(snapshot)
+        try:
+            while not self._ending and not self.pace.refused:
+                self._offered.wait()
+                self._offered.clear()
+                snapshot, self._newest = self._newest, None
+                if snapshot is not None and not self._ending:
+                    self._attempt(snapshot)
+        except Exception:
+            log.exception("nothing is pushed any more; the controller reads the store")
+            self.pace.refused = True
+        finally:
+            self._connection.close()
 
     def _attempt(self, snapshot: Snapshot) -> None:
         """Push one snapshot; whatever goes wrong is the pace's to know and nobody's to suffer from."""
@@ -121,7 +124,7 @@ class LivePush:
             log.info("the controller takes no snapshots of this worker (%d); it reads them from the store", status)
 
     def _send(self, snapshot: Snapshot) -> tuple[int, bytes]:
-        data = {name: value for name, value in asdict(snapshot).items() if name not in OVERHEAD}
+        data = {name: getattr(snapshot, name) for name in _SENT}
         headers = {
             "Authorization": f"Bearer {self._token.get_secret_value()}",
             "Content-Type": "application/json",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -72,7 +72,7 @@ class LiveHub:
         """Say whether somebody watches a run."""
         return run_id in self._feeds
 
-    async def subscribe(self, run_id: str) -> AsyncIterator[RunUpdate]:
+    async def subscribe(self, run_id: str) -> AsyncGenerator[RunUpdate, None]:
         """Yield updates of a run, the first at once and the newest each time, until it is over.
 
         Close the iterator when leaving early (:func:`contextlib.aclosing`), so that nothing is read for you any more.
