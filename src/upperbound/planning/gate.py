@@ -40,8 +40,8 @@ def try_operations(target: ConnInfo, config: RunConfig, clock: Clock, pools: Run
     """Execute each operation of a run that is about to start, roll it back, and return what may surprise.
 
     Parameters are drawn as the first thread of the run draws them, from values of its ``pools``; None samples some for
-    the tries alone. An operation whose execution finds fewer rows than
-    it declares, or fails in a way that other values may not, is executed again with other values, some times at most.
+    the tries alone. An operation whose execution finds fewer rows than it declares, or fails in a way that other values
+    may not, is executed again with other values, some times at most.
 
     Raises:
         TargetMismatch: operations do not do what they declare; all problems of all of them.
