@@ -85,10 +85,21 @@ class Launcher:
             interval_ns=world.rng.randrange(int(0.005e9), int(0.4e9)),
             latency_ns=int(world.rng.uniform(5.0, 170.0) * 1e9) if slow else world.rng.randrange(1, int(0.05e9)),
             workload_error_at_s=world.rng.uniform(0.0, 6.0) if faults.workload_error else None,
+            burns=self._draw_burns(spec),
         )
         worker = Worker(self.network, spec, self.make_clock(), plans)
         self.workers.append(worker)
         return Handle(worker)
+
+    def _draw_burns(self, spec: WorkerSpec) -> tuple[float, float]:
+        """Draw when a worker's host has no time left: half of them some time of a run that minds."""
+        world, faults = self.network.world, self.network.faults
+        if not faults.burning_hosts or world.rng.random() < 0.5:
+            return (0.0, 0.0)
+        begin = world.now_s + world.rng.uniform(0.0, 8.0)
+        lasts = world.rng.uniform(1.0, 15.0)
+        world.fault("burning host", spec.worker_id, f"from {begin:.3f} s on, for {lasts:.3f} s")
+        return (begin, begin + lasts)
 
 
 @dataclass

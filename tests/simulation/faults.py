@@ -29,6 +29,8 @@ class Break(StrEnum):
     """Nobody takes over a run whose controller has died."""
     FORGOTTEN_STAGE = "forgotten-stage"
     """A controller does not find in the events which stages were told of."""
+    SILENT_GUARDRAIL = "silent-guardrail"
+    """What a guardrail has done is kept without the event that tells of it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Faults:
     """A worker meets a fatal error of the target."""
     failed_launch: bool
     """A worker process cannot be started."""
+    burning_hosts: bool
+    """Hosts of workers have no time left for a while, in a run with guardrails."""
     held_up_launch: bool
     """The first controller that is about to start a worker that joins is held up for longer than its lease."""
 
@@ -99,6 +103,7 @@ def draw_faults(rng: random.Random, until_s: float) -> Faults:
         late_worker=rng.random() < 0.03,
         workload_error=rng.random() < 0.05,
         failed_launch=rng.random() < 0.03,
+        burning_hosts=rng.random() < 0.25,
         held_up_launch=rng.random() < 0.1,
     )
 

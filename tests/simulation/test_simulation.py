@@ -28,6 +28,7 @@ FOUND_BY = {
     Break.NO_CLAIM: "was started under this id before",
     Break.NO_ADOPTION: "not ended after",
     Break.FORGOTTEN_STAGE: "stage was told",
+    Break.SILENT_GUARDRAIL: "guardrails have",
 }
 """Which invariant each deliberate fault breaks."""
 

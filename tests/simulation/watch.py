@@ -1,6 +1,8 @@
 """The invariants, checked against the tables after every write, past the code that is being tested."""
 
+import json
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,7 +23,7 @@ STARTED = frozenset({RunStatus.RUNNING, RunStatus.STOPPING, RunStatus.COMPLETED}
 
 _ROW = """
 select r.status, r.phase, r.start_time, r.end_time, r.lease_owner, r.lease_expires_at, r.next_sequence_id,
-       t.status, t.phase, t.operations, r.completion_reason, r.cancellation_reason
+       t.status, t.phase, t.operations, r.completion_reason, r.cancellation_reason, r.guardrail_state
 from run_status r join test_results t on t.test_id = r.run_id where r.run_id = ?
 """
 _EVENTS = """
@@ -47,6 +49,7 @@ class Row:
     operations: int | None
     completion_reason: str | None
     cancellation_reason: str | None
+    guardrail_state: str | None
 
 
 @dataclass
@@ -175,6 +178,7 @@ class Watch:
             if (step_id or "").startswith("stage-")
         ]
         self._stages(row, told)
+        self._guardrails(row, [event_type for _, event_type, *_ in found])
 
     def _stages(self, row: Row, told: list[tuple[int, str, str]]) -> None:
         """Each stage is told to a worker at most once, in its turn, and not before its time."""
@@ -186,6 +190,15 @@ class Watch:
             passed = datetime.fromisoformat(created_at) - datetime.fromisoformat(row.start_time or "")
             if passed.total_seconds() < self.stages_begin_s[stage] - CLOCK_STEP_S:
                 raise Violation(f"stage {stage} was told {passed.total_seconds():.3f} s into the run, before its time")
+
+    def _guardrails(self, row: Row, event_types: list[str]) -> None:
+        """What the guardrails have done is told of, each action once."""
+        done = Counter(action["action"] for action in json.loads(row.guardrail_state or '{"actions": []}')["actions"])
+        for action, event_type in (("WARNING", "GUARDRAIL_WARNING"), ("SCALE_DOWN", "SCALE_DOWN")):
+            if event_types.count(event_type) != done[action]:
+                raise Violation(
+                    f"guardrails have {done[action]} times done {action}, and told of {event_types.count(event_type)}"
+                )
 
     def _heartbeats(self) -> None:
         for worker_id, value in self.connection.execute(

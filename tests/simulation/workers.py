@@ -26,11 +26,21 @@ QUIET_AFTER_S = 10.0
 """A worker that has waited for so long for the same thing is stepped less often, to save the machine's time."""
 
 
-class IdleHost:
-    """A host on which nothing else goes on."""
+BURNING_PCT, CALM_PCT = 97.0, 20.0
+"""CPU of a host that has no time left, and of one that has."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host on which something else goes on for a while."""
+
+    world: World
+    burns: tuple[float, float]
+    """From when until when, in seconds of the world's time."""
 
     def read(self) -> Resources:
-        return Resources(cpu_pct=0.0, memory_pct=0.0)
+        begin, end = self.burns
+        return Resources(BURNING_PCT if begin <= self.world.now_s < end else CALM_PCT, memory_pct=CALM_PCT)
 
     def begin_anew(self) -> None:
         """Do nothing: there is no share to begin anew."""
@@ -39,9 +49,12 @@ class IdleHost:
 class SteppedControl(Control):
     """The real control side without its threads: the simulator calls what they would call."""
 
-    def __init__(self, network: Network, thread: Thread, options: WorkerOptions, plan: PhasePlan) -> None:
+    def __init__(
+        self, network: Network, thread: Thread, options: WorkerOptions, plan: PhasePlan, burns: tuple[float, float]
+    ) -> None:
         store = network.link(thread, crash=network.faults.worker_crash)
-        super().__init__(store, thread.process.clock, options, plan, resources=IdleHost())
+        host = Host(network.world, burns)
+        super().__init__(store, thread.process.clock, options, plan, resources=host)
         self._drops_early_stop = network.broken is Break.DROP_EARLY_STOP
 
     def turn(self) -> float:
@@ -71,6 +84,8 @@ class Plans:
     interval_ns: int
     latency_ns: int
     workload_error_at_s: float | None
+    burns: tuple[float, float]
+    """When its host has no time left."""
 
 
 @dataclass
@@ -123,7 +138,7 @@ class Worker:
             return
         load = RunConfig.model_validate(run.scenario_config).scenario.load
         plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
-        self.control = SteppedControl(self.network, self.control_thread, self.options, plan)
+        self.control = SteppedControl(self.network, self.control_thread, self.options, plan, self.plans.burns)
         self.control.advance(WorkerEvent.CONFIGURED)
         self.control_thread.after(0.0, lambda: self._turn(self._known_control))
         self.watch_thread.after(HEARTBEAT_S, lambda: self._look(self._known_control))
