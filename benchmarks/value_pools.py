@@ -4,10 +4,10 @@ Usage: python benchmarks/value_pools.py [--values 1000000] [--workers 4] [--stor
 
 The embedded server holds a table with a bigint key, a text column of 32 characters and one of UUIDs. A template that
 takes values of each is prepared as `upperbound template prepare` does it, with the same progress. Then so many worker
-processes are started together: each of them opens the store, reads the run, loads its pools and prepares its load as a
-worker does, up to where it would open its connections. The time is from the start of the first process to the moment
-when the last one is ready, interpreters and imports included. Memory is by how much a process grew from before the
-pools were loaded, and its peak.
+processes are started together, and when all of them are up they load at the same moment: each opens the store, reads
+the run, loads its pools and prepares its work as a worker does, up to where it would open its connections. The time is
+from that moment until the last one is ready. Memory is by how much a process grew while it loaded and prepared, and
+the most it had. The processor time of the loading is that of a worker by itself, however busy the machine is.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
@@ -37,7 +36,7 @@ from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.targets.postgres import ConnInfo
 
 BAR_S = 5.0
-"""The longest that all workers together may take for the pool of one column."""
+"""The longest that all workers together may take to load the pool of one column."""
 COLUMNS = {"id": "bigint", "token": "text", "key": "uuid"}
 THREADS = 8
 WORKER = Path(__file__).with_name("_pool_worker.py")
@@ -112,27 +111,43 @@ def _measure(store: Store, server: EmbeddedServer, home: Path, columns: list[str
         "PGPASSWORD": server.password.get_secret_value(),
         "UPPERBOUND_STORE_PASSWORD": password,
     }
-    begun_ns = clock.monotonic_ns()
+    started_ns = clock.monotonic_ns()
     children = [
         subprocess.Popen(
             [sys.executable, str(WORKER), store.url, run_id, str(group), str(workers)],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for group in range(workers)
     ]
-    answers: list[dict[str, Any]] = [json.loads(child.communicate()[0]) for child in children]
-    all_s = (clock.monotonic_ns() - begun_ns) / 1e9
+    for child in children:
+        assert _line(child) == "up\n"
+    begun_ns = clock.monotonic_ns()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    answers = [json.loads(_line(child)) for child in children]
+    all_s, up_s = (clock.monotonic_ns() - begun_ns) / 1e9, (begun_ns - started_ns) / 1e9
+    for child in children:
+        child.communicate()
     for answer in answers:
         print(
-            f"  worker-{answer['group']}: loaded in {answer['load_s']:.2f} s, work prepared in "
-            f"{answer['prepare_s']:.2f} s; {answer['values_mib']:.1f} MiB of values took {answer['grown_mib']:.1f} MiB "
-            f"of memory, {answer['before_mib']:.0f} MiB before, at most {answer['peak_mib']:.0f} MiB"
+            "  {name}: loaded in {load_s:.2f} s ({load_cpu_s:.2f} s of a core), prepared in {prepare_s:.2f} s; "
+            "{values_mib:.1f} MiB of values took {grown_mib:.1f} MiB of memory, {before_mib:.0f} MiB before, "
+            "at most {peak_mib:.0f} MiB".format(**answer)
         )
     wanted = f", wanted less than {BAR_S:.0f} s" if len(columns) == 1 else ""
-    print(f"  {workers} workers, started together, had all values after {all_s:.2f} s{wanted}", flush=True)
+    print(f"  {workers} workers were up after {up_s:.2f} s and had all values {all_s:.2f} s later{wanted}", flush=True)
     return all_s < BAR_S or len(columns) > 1
+
+
+def _line(child: subprocess.Popen[str]) -> str:
+    """Return the next line that a worker prints."""
+    assert child.stdout is not None
+    return child.stdout.readline()
 
 
 def _scenario(columns: list[str], values: int, workers: int) -> Scenario:
