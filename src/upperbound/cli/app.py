@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from upperbound import __version__
-from upperbound.cli import catalog, data, runs, store, template
+from upperbound.cli import catalog, data, runs, store, template, users_file
 from upperbound.cli.config import config
 from upperbound.cli.demo import demo
 from upperbound.cli.doctor import doctor
@@ -68,6 +68,7 @@ app.command()(import_pgbench)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
+app.add_typer(users_file.app, name="users")
 app.command()(config)
 app.command()(doctor)
 app.command()(worker)
