@@ -49,7 +49,7 @@ def serve(
     policy = access_policy(host, os.environ)
     with ExitStack() as stack:
         opened = stack.enter_context(open_store(settings.store_url))
-        listening = stack.enter_context(_listen(host, port))
+        listening = stack.enter_context(listen(host, port))
         stack.enter_context(_own_log(debug=settings.debug))
         shown = f"[{host}]" if ":" in host else host
         port = listening.getsockname()[1]
@@ -147,7 +147,7 @@ def _ui_services(services: "ControllerServices", live: "LiveRuns") -> "UiService
 
 
 @contextlib.contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
+def listen(host: str, port: int) -> Iterator[socket.socket]:
     """Lend a socket that is bound.
 
     Raises:
