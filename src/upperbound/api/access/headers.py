@@ -19,10 +19,10 @@ _PLAIN: Final = (
 """For pages of our own whose scripts are files."""
 _INTERFACE: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; "
+    "img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'self'; object-src 'none'"
 )
-"""For the web interface, whose framework compiles templates in the browser."""
+"""For the web interface: its framework sends the page in an inline script, and compiles templates in the browser."""
 PLAIN_PAGES: Final = ("/login", "/api/docs")
 DATA: Final = ("/api/", "/health", "/metrics")
 

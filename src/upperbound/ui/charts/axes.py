@@ -10,6 +10,8 @@ Point = tuple[float, float | None]
 """Where on the x axis, and the value; None for a gap."""
 PALETTE: Final = tuple(f"var(--s{number})" for number in range(1, 9))
 """Colours of series, told apart by line style and legend as well."""
+FEW: Final = 4
+"""A line of fewer points has dots, because a line of one cannot be seen; the page's chart knows the number, too."""
 DASHES: Final = ("solid", "dashed", "dotted")
 TEXT: Final = "var(--text-3)"
 LINE: Final = "var(--line)"
@@ -165,7 +167,7 @@ def _series(line: Line, chart: TimeChart, *, first: bool) -> dict[str, Any]:
         "name": line.name,
         "type": "line",
         "data": [list(point) for point in line.points],
-        "showSymbol": False,
+        "showSymbol": len(line.points) < FEW,
         "symbol": "circle",
         "symbolSize": 5,
         "color": line.color,

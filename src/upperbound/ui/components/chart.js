@@ -27,6 +27,7 @@ function resolve(value, tokens) {
   }
   return value;
 }
+const FEW = 4;
 const isPoints = (data) => Array.isArray(data) && (data.length === 0 || (Array.isArray(data[0]) && typeof data[0][0] === "number"));
 
 export default {
@@ -65,7 +66,8 @@ export default {
         if (!added) continue;
         const last = series.data.length ? series.data[series.data.length - 1][0] : -1;
         series.data.push(...added.filter((point) => point[0] > last));
-        changed.push({ id: series.id, data: series.data });
+        // A line of one point cannot be seen: as long as there are few they are dots.
+        changed.push({ id: series.id, data: series.data, showSymbol: series.data.length < FEW });
       }
       this.chart.setOption({ series: changed }, { lazyUpdate: true });
       this.$el.dataset.points = Math.max(0, ...this.current.series.map((one) => one.data?.length ?? 0));

@@ -60,9 +60,9 @@ def ask_text(
     dialog = Dialog(title, text)
     given = value
 
-    def take(event: object) -> None:
+    def take(text: str) -> None:
         nonlocal given
-        given = str(getattr(event, "args", ""))
+        given = text
 
     async def go() -> None:
         dialog.close()
@@ -72,7 +72,7 @@ def ask_text(
         field_id = f"ask-{dialog.body.id}"
         Tag("label", label, for_=field_id)
         field = Tag("input", cls="input", id=field_id, type=kind, value=value, autofocus=True, autocomplete="off")
-        field.on("input", take, js_handler="(event) => emit(event.target.value)")
+        field.typed(take)
     with dialog.buttons:
         on_click_once(button(verb, cls="primary"), go)
         button("Cancel", dialog.close, "ghost")

@@ -1,14 +1,11 @@
 """Fields of a form over a draft, each with its problem beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from upperbound.errors import Problem
 from upperbound.ui.components.html import Tag
 from upperbound.ui.draft import Draft, number_or_text, problem_for, without_field
-
-DELAY_S: Final = 0.3
-"""After the last key, before what was typed is taken in."""
 
 
 class Field:
@@ -68,12 +65,12 @@ class Form:
                 Tag("option", word, value=key, selected=key == value)
         field.holds(select)
 
-        async def take(event: Any) -> None:
-            await self._take(path, event.args or None)
+        async def take(value: str) -> None:
+            await self._take(path, value or None)
             if then is not None:
                 then()
 
-        select.on("change", take, js_handler="(event) => emit(event.target.value)")
+        select.chosen(take)
         return field
 
     def check(self, path: str, label: str, hint: str = "") -> Tag:
@@ -84,11 +81,7 @@ class Form:
                 Tag("span", label)
                 if hint:
                     Tag("span", f" {hint}", "hint")
-        box.on(
-            "change",
-            lambda event: self._take(path, event.args or None),
-            js_handler="(event) => emit(event.target.checked)",
-        )
+        box.ticked(lambda is_on: self._take(path, is_on or None))
         return made
 
     def added(self, field: Field) -> Field:
@@ -126,13 +119,7 @@ class Form:
             cls = f"input {attributes.pop('cls', '')}".strip()
             control = Tag("input", cls=cls, value=value, autocomplete="off", spellcheck="false", **attributes)
         field.holds(control)
-        control.on(
-            "input",
-            lambda event: self._take(path, read(str(event.args))),
-            js_handler="(event) => emit(event.target.value)",
-            throttle=DELAY_S,
-            leading_events=False,
-        )
+        control.typed(lambda text: self._take(path, read(text)))
         return field
 
     async def _take(self, path: str, value: Any) -> None:

@@ -1,11 +1,13 @@
 """HTML elements of our own: text is always text, whatever it holds."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Any, Final, Self
 
 from nicegui.element import Element
 
-TextWidth = Literal["ellipsis", "anywhere", ""]
+DELAY_S: Final = 0.3
+"""After the last key, before what was typed is taken in."""
+_VALUE: Final = "(event) => emit(event.target.value)"
 
 
 class Tag(Element):
@@ -56,6 +58,27 @@ class Tag(Element):
     def click(self, handler: Callable[[], Any]) -> Self:
         """Call ``handler`` when it is clicked, or chosen with the keyboard."""
         self.on("click", lambda _: handler())
+        return self
+
+    def typed(self, handler: Callable[[str], Any]) -> Self:
+        """Call ``handler`` with what stands in a field, shortly after the last key.
+
+        It is called at once when the field is left: what is clicked next finds the last key taken in.
+        """
+        self.on(
+            "input", lambda event: handler(str(event.args)), js_handler=_VALUE, throttle=DELAY_S, leading_events=False
+        )
+        self.on("change", lambda event: handler(str(event.args)), js_handler=_VALUE)
+        return self
+
+    def chosen(self, handler: Callable[[str], Any]) -> Self:
+        """Call ``handler`` with the value of a choice."""
+        self.on("change", lambda event: handler(str(event.args or "")), js_handler=_VALUE)
+        return self
+
+    def ticked(self, handler: Callable[[bool], Any]) -> Self:
+        """Call ``handler`` with whether a box is ticked."""
+        self.on("change", lambda event: handler(bool(event.args)), js_handler="(event) => emit(event.target.checked)")
         return self
 
     def _set(self, key: str, value: Any) -> None:

@@ -47,3 +47,8 @@ def empty(title: str, text: str = "", *, low: bool = False) -> Tag:
         if text:
             Tag("span", text)
     return made
+
+
+def scroll_x(label: str) -> Tag:
+    """Return a place whose content may be wider than the screen: it scrolls by itself, also with the keyboard."""
+    return Tag("div", cls="scroll-x", role="group", aria_label=label, tabindex="0")

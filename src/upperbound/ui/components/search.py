@@ -3,7 +3,7 @@
 from upperbound.ui.charts.steps import steps_options
 from upperbound.ui.components.chart import Chart
 from upperbound.ui.components.html import Tag
-from upperbound.ui.components.panel import empty, note
+from upperbound.ui.components.panel import empty, note, scroll_x
 from upperbound.ui.components.words import NONE, count, duration, milliseconds, percent, rate, tag
 from upperbound.views.find_max import FindMaxStepView, FindMaxView
 
@@ -20,7 +20,7 @@ class SearchSteps:
         self._none = empty("No step has ended yet", "A step is judged when it is over.", low=True)
         self._chart: Chart | None = None
         self._place = Tag("div")
-        with Tag("div", cls="scroll-x") as self._scroll, Tag("table", cls="table"):
+        with scroll_x("Steps of the search") as self._scroll, Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 for name in COLUMNS:
                     Tag("th", name, "num" if name in COLUMNS[2:6] else "", scope="col")

@@ -1,8 +1,8 @@
 """The name, the tags and the objectives of a scenario."""
 
-from typing import Any, Final
+from typing import Final
 
-from upperbound.ui.components.fields import DELAY_S, Field, Form
+from upperbound.ui.components.fields import Field, Form
 from upperbound.ui.components.html import Tag
 from upperbound.ui.components.panel import panel
 
@@ -43,11 +43,11 @@ def _tags(form: Form) -> None:
     with field.place:
         control = Tag("input", cls="input", value=", ".join(f"{key}={value}" for key, value in typed.items()))
 
-    async def take(event: Any) -> None:
-        form.draft.set("tags", parse_tags(str(event.args)))
+    async def take(text: str) -> None:
+        form.draft.set("tags", parse_tags(text))
         await form.changed()
 
-    control.on("input", take, js_handler="(event) => emit(event.target.value)", throttle=DELAY_S, leading_events=False)
+    control.typed(take)
     field.holds(control)
 
 

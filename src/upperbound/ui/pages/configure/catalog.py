@@ -9,9 +9,8 @@ from upperbound.targets.catalog import DatabaseEntry, ObjectEntry, PageRequest, 
 from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
 from upperbound.targets.pg_connection import ConnInfo
 from upperbound.ui.components.dialogs import Dialog
-from upperbound.ui.components.fields import DELAY_S
 from upperbound.ui.components.html import Tag, button
-from upperbound.ui.components.panel import empty, error_note
+from upperbound.ui.components.panel import empty, error_note, scroll_x
 from upperbound.ui.components.words import count
 from upperbound.ui.services import in_thread
 
@@ -39,14 +38,8 @@ class Browser:
                 with Tag("div", cls="field"):
                     Tag("label", "Search", for_=f"search-{self._dialog.body.id}")
                     search = Tag("input", cls="input", type="search", id=f"search-{self._dialog.body.id}")
-                    search.on(
-                        "input",
-                        self._searched,
-                        js_handler="(event) => emit(event.target.value)",
-                        throttle=DELAY_S,
-                        leading_events=False,
-                    )
-            self._objects = Tag("div", cls="scroll-x", style="max-height: 45vh; overflow: auto")
+                    search.typed(self._searched)
+            self._objects = scroll_x("Tables").attribute(style="max-height: 45vh; overflow: auto")
         with self._dialog.buttons:
             button("Close", self._dialog.close, "ghost")
         self._show_schemas(schemas)
@@ -59,7 +52,7 @@ class Browser:
             with Tag("select", cls="input", id=f"pick-{field.id}") as select:
                 for option in options:
                     Tag("option", option or "All", value=option, selected=option == chosen)
-        select.on("change", lambda event: take(str(event.args or "")), js_handler="(event) => emit(event.target.value)")
+        select.chosen(take)
 
     def _show_schemas(self, schemas: Sequence[SchemaEntry]) -> None:
         self._schemas.clear()
@@ -83,9 +76,10 @@ class Browser:
         self._schema = name or None
         await self._list()
 
-    async def _searched(self, event: object) -> None:
-        self._search = str(getattr(event, "args", ""))
-        await self._list()
+    async def _searched(self, text: str) -> None:
+        if text != self._search:
+            self._search = text
+            await self._list()
 
     async def _list(self) -> None:
         try:

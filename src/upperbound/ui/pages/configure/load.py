@@ -80,12 +80,12 @@ class LoadSection:
                 box = Tag("input", type="checkbox", checked=form.draft.guarded)
                 Tag("span", "Watch CPU and memory of the workers")
 
-            async def turn(event: object) -> None:
-                form.draft.guarded = bool(getattr(event, "args", False))
+            async def turn(is_on: bool) -> None:
+                form.draft.guarded = is_on
                 self._show()
                 await form.changed()
 
-            box.on("change", turn, js_handler="(event) => emit(event.target.checked)")
+            box.ticked(turn)
             if form.draft.guarded:
                 with Tag("div", cls="fields"):
                     form.number("guardrails.max_cpu_percent", "CPU at most (%)")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from upperbound.errors import UpperboundError
 from upperbound.scenario.kinds import Isolation, OperationKind, Preset
 from upperbound.ui.components.busy import on_click_once
-from upperbound.ui.components.fields import DELAY_S, Field, Form
+from upperbound.ui.components.fields import Field, Form
 from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.panel import empty, note, panel
 from upperbound.ui.components.sql_editor import SqlEditors, SqlField
@@ -198,28 +198,22 @@ class OperationsSection:
                 for kind, word in WORDS.items():
                     Tag("option", word, value=kind, selected=kind == kind_of(params[number]))
 
-            async def choose(event: Any) -> None:
-                params[number] = param_of(SNIPPETS[str(event.args)])
+            async def choose(kind: str) -> None:
+                params[number] = param_of(SNIPPETS[kind])
                 await self._redraw()
 
-            select.on("change", choose, js_handler="(event) => emit(event.target.value)")
+            select.chosen(choose)
             with Tag("div", cls="value"):
                 field = form.added(Field(form, path, f"Values of {name}", hidden_label=True))
                 with field.place:
                     control = Tag("input", cls="input mono", value=text_of(params[number]), spellcheck="false")
                 field.holds(control)
 
-            async def take(event: Any) -> None:
-                params[number] = param_of(str(event.args))
+            async def take(text: str) -> None:
+                params[number] = param_of(text)
                 await form.changed()
 
-            control.on(
-                "input",
-                take,
-                js_handler="(event) => emit(event.target.value)",
-                throttle=DELAY_S,
-                leading_events=False,
-            )
+            control.typed(take)
 
             async def remove() -> None:
                 params.pop(number)

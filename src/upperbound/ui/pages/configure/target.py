@@ -10,7 +10,7 @@ from upperbound.orchestrator.diagnosis.target import check_target
 from upperbound.scenario.connection_url import check_url
 from upperbound.targets.pg_connection import ConnInfo
 from upperbound.ui.components.busy import on_click_once
-from upperbound.ui.components.fields import DELAY_S, Form
+from upperbound.ui.components.fields import Form
 from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.panel import note, panel
 from upperbound.ui.components.words import tag
@@ -112,13 +112,7 @@ class TargetSection:
                     id=f"password-{self._place.id}",
                     placeholder="given" if self._editor.password else "PGPASSWORD or ~/.pgpass",
                 )
-                field.on(
-                    "input",
-                    self._take_password,
-                    js_handler="(event) => emit(event.target.value)",
-                    throttle=DELAY_S,
-                    leading_events=False,
-                )
+                field.typed(self._take_password)
                 Tag("div", "Used on this page and for the run; kept nowhere", "hint")
             form.text("target.table", "Table", "schema.table, in quotes as in SQL", cls="mono")
             form.choice("target.table_type", "Table type", TABLE_TYPES)
@@ -127,8 +121,7 @@ class TargetSection:
             on_click_once(button("Browse tables …"), self._browse)
         self._checks = Tag("div", cls="stack tight", aria_live="polite")
 
-    def _take_password(self, event: object) -> None:
-        given = str(getattr(event, "args", ""))
+    def _take_password(self, given: str) -> None:
         self._editor.password = SecretStr(given) if given else None
 
     async def _check(self) -> None:

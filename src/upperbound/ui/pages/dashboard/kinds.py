@@ -2,7 +2,7 @@
 
 from upperbound.ui.charts.axes import PALETTE
 from upperbound.ui.components.html import Tag
-from upperbound.ui.components.panel import panel
+from upperbound.ui.components.panel import panel, scroll_x
 from upperbound.ui.components.words import NONE, count, milliseconds, rate
 from upperbound.views.live_payload import LiveKind, RunUpdate
 
@@ -14,7 +14,7 @@ class KindTable:
 
     def __init__(self) -> None:
         self._rows: dict[str, list[Tag]] = {}
-        with panel("Operations", flush=True), Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with panel("Operations", flush=True), scroll_x("Operations"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Operation", scope="col")
                 Tag("th", "Type", scope="col")

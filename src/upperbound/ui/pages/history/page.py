@@ -10,7 +10,6 @@ from nicegui import ui
 from upperbound.domain.run_state import RunStatus
 from upperbound.errors import UpperboundError
 from upperbound.ui.components.busy import on_click_once
-from upperbound.ui.components.fields import DELAY_S
 from upperbound.ui.components.html import Tag, button, heading, link
 from upperbound.ui.components.panel import empty, error_note, panel
 from upperbound.ui.components.reasons import reason_words
@@ -73,11 +72,7 @@ class HistoryPage:
                         with Tag("label", cls="check"):
                             box = Tag("input", type="checkbox", checked=key in query.columns)
                             Tag("span", word)
-                        box.on(
-                            "change",
-                            partial(self._choose_column, key),
-                            js_handler="(event) => emit(event.target.checked)",
-                        )
+                        box.ticked(partial(self._choose_column, key))
 
     def _input(
         self, name: str, kind: str, label: str, value: str, take: Callable[[str], HistoryQuery], **attributes: Any
@@ -94,23 +89,13 @@ class HistoryPage:
             value=value,
             **attributes,
         )
-        field.on(
-            "input",
-            lambda event: self._ask(take(str(event.args or ""))),
-            js_handler="(event) => emit(event.target.value)",
-            throttle=DELAY_S,
-            leading_events=False,
-        )
+        field.typed(lambda text: self._ask(take(text)))
 
     def _select(self, label: str, options: Mapping[str, str], chosen: str, take: Callable[[str], HistoryQuery]) -> None:
         with Tag("select", cls="input narrow", aria_label=label) as select:
             for key, word in options.items():
                 Tag("option", word, value=key, selected=key == chosen)
-        select.on(
-            "change",
-            lambda event: self._ask(take(str(event.args or ""))),
-            js_handler="(event) => emit(event.target.value)",
-        )
+        select.chosen(lambda value: self._ask(take(value)))
 
     def _search(self, text: str) -> HistoryQuery:
         return replace(self._query, text=text, page=1)
@@ -127,8 +112,8 @@ class HistoryPage:
     def _until(self, value: str) -> HistoryQuery:
         return replace(self._query, until=HistoryQuery.read({"to": value}).until, page=1)
 
-    async def _choose_column(self, key: str, event: Any) -> None:
-        await self._ask(self._query.with_column(key, shown=bool(event.args)))
+    async def _choose_column(self, key: str, shown: bool) -> None:
+        await self._ask(self._query.with_column(key, shown=shown))
 
     async def _ask(self, query: HistoryQuery) -> None:
         """Show what another query finds, at an address of its own."""
@@ -167,7 +152,7 @@ class HistoryPage:
                     with empty("No run yet", "Prepare one from a template or a built-in scenario."):
                         link("Templates", "/", "btn primary")
             return
-        with Tag("section", cls="panel scroll-x", aria_label="Runs"), Tag("table", cls="table"):
+        with Tag("section", cls="panel scroll-x", aria_label="Runs", tabindex="0"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Run", scope="col")
                 Tag("th", "State", scope="col")

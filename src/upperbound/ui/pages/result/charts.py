@@ -24,7 +24,7 @@ from upperbound.ui.charts.run_series import (
 from upperbound.ui.components.chart import Chart
 from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.log_view import LogView
-from upperbound.ui.components.panel import empty, panel
+from upperbound.ui.components.panel import empty, panel, scroll_x
 from upperbound.ui.components.words import NONE, count, milliseconds, percent, rate, tag
 from upperbound.ui.series import run_columns
 from upperbound.views.metrics import ErrorTimeline, load_error_timeline
@@ -134,7 +134,7 @@ def statistics(found: Statistics) -> None:
                 Tag("span", f"{found.qps.change_pct:+.1f} % from begin to end", "muted small")
         source = "every query" if found.source == "query_log" else "the workers' snapshots"
         Tag("span", f"Counted from {source}, second by second.", "muted small")
-    with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+    with scroll_x("Statistics"), Tag("table", cls="table"):
         with Tag("thead"), Tag("tr"):
             Tag("th", "", scope="col", aria_label="Operations")
             for name in ("QPS mean", "min", "max", "stddev", "variation %"):
@@ -179,7 +179,7 @@ def failures(found: tuple[ErrorTimeline, RunErrors], shape: RunShape, show_faile
             Chart(
                 failures_options(timeline, bands(shape), shape.planned_s), "Failed operations over time", "chart zoomed"
             )
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with scroll_x("Errors"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Class", scope="col")
                 Tag("th", "Count", "num", scope="col")

@@ -9,9 +9,8 @@ from upperbound.domain.phases import Phase
 from upperbound.errors import UpperboundError
 from upperbound.scenario.model import Scenario
 from upperbound.ui.components.busy import on_click_once
-from upperbound.ui.components.fields import DELAY_S
 from upperbound.ui.components.html import Tag, button
-from upperbound.ui.components.panel import empty, error_note, panel
+from upperbound.ui.components.panel import empty, error_note, panel, scroll_x
 from upperbound.ui.components.words import NONE, count, milliseconds, tag
 from upperbound.ui.draft import number_or_text
 from upperbound.ui.services import UiServices, in_thread
@@ -81,23 +80,16 @@ class QueryData:
         with Tag("select", cls="input narrow", aria_label=label) as select:
             for key, word in options.items():
                 Tag("option", word, value=key, selected=key == chosen)
-        select.on("change", partial(self._filter, name), js_handler="(event) => emit(event.target.value)")
+        select.chosen(partial(self._filter, name))
 
     def _number(self, label: str, value: float | None, name: str) -> None:
         shown = "" if value is None else f"{value:g}"
         field = Tag(
             "input", cls="input narrow", size="9", placeholder=label, aria_label=label, value=shown, inputmode="decimal"
         )
-        field.on(
-            "input",
-            partial(self._filter, name),
-            js_handler="(event) => emit(event.target.value)",
-            throttle=DELAY_S,
-            leading_events=False,
-        )
+        field.typed(partial(self._filter, name))
 
-    async def _filter(self, name: str, event: Any) -> None:
-        text = str(event.args or "")
+    async def _filter(self, name: str, text: str) -> None:
         value: Any = number_or_text(text)
         if name == "operations":
             value = (text,) if text else ()
@@ -107,9 +99,10 @@ class QueryData:
             value = Phase(text) if text else None
         elif isinstance(value, str):
             return
-        self._wanted = replace(self._wanted, **{name: value})
-        self._page = 0
-        await self._list()
+        wanted = replace(self._wanted, **{name: value})
+        if wanted != self._wanted:
+            self._wanted, self._page = wanted, 0
+            await self._list()
 
     async def _sort(self, order: ExecutionOrder) -> None:
         self._descending = not self._descending if order is self._order else order is not ExecutionOrder.STARTED
@@ -149,7 +142,7 @@ class QueryData:
         if not found.executions:
             empty("No query fits", "Loosen a filter.", low=True)
             return
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table", data_queries=True):
+        with scroll_x("Queries"), Tag("table", cls="table", data_queries=True):
             with Tag("thead"), Tag("tr"):
                 for name in ("Time", "Operation", "Latency ms", "Service ms", "Outcome", "Rows", "Worker", "Thread"):
                     self._heading(name)

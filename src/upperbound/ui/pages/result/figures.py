@@ -5,7 +5,7 @@ from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.ui.charts.axes import PALETTE
 from upperbound.ui.components.html import Tag
-from upperbound.ui.components.panel import empty, note, panel
+from upperbound.ui.components.panel import empty, note, panel, scroll_x
 from upperbound.ui.components.tiles import Tile, tiles
 from upperbound.ui.components.words import NONE, count, duration, milliseconds, moment, percent, rate, tag
 from upperbound.ui.pages.dashboard.cards import QPS_TIP
@@ -62,7 +62,7 @@ def kinds(summary: RunSummary, scenario: Scenario) -> None:
             if total:
                 shown = f"{percent(100 * reads / total, 1)} % reads, {percent(100 * writes / total, 1)} % writes"
                 Tag("p", shown, "muted small")
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with scroll_x("Operations"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Operation", scope="col")
                 Tag("th", "Type", scope="col")
@@ -147,7 +147,7 @@ def workers(summary: RunSummary) -> None:
         if not summary.workers:
             empty("No worker has shown itself", low=True)
             return
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with scroll_x("Workers"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Worker", scope="col")
                 Tag("th", "State", scope="col")

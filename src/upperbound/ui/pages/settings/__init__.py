@@ -4,7 +4,7 @@ from nicegui import ui
 
 import upperbound
 from upperbound.ui.components.html import Tag, heading
-from upperbound.ui.components.panel import panel
+from upperbound.ui.components.panel import panel, scroll_x
 from upperbound.ui.layout import frame
 from upperbound.ui.services import UiServices
 
@@ -38,7 +38,7 @@ def _in_effect(services: UiServices) -> None:
             "that over defaults; secrets are masked.",
             "chart-note",
         )
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with scroll_x("Settings in effect"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 for name in ("Setting", "Value", "Comes from", "What it does"):
                     Tag("th", name, scope="col")

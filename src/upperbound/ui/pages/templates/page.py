@@ -8,7 +8,7 @@ from upperbound.scenario.builtins import BuiltinScenario, builtin_scenarios
 from upperbound.ui.actions import DEMO
 from upperbound.ui.components.busy import on_click_once
 from upperbound.ui.components.html import Tag, button, heading, link
-from upperbound.ui.components.panel import empty, error_note, panel
+from upperbound.ui.components.panel import empty, error_note, panel, scroll_x
 from upperbound.ui.components.words import moment
 from upperbound.ui.layout import frame
 from upperbound.ui.pages.templates.acts import TemplateActs
@@ -58,21 +58,16 @@ class TemplatesPage:
                     aria_label="Search templates",
                     size="34",
                 )
-                search.on(
-                    "input",
-                    self._searched,
-                    js_handler="(event) => emit(event.target.value)",
-                    throttle=0.25,
-                    leading_events=False,
-                )
+                search.typed(self._searched)
                 self._tags = Tag("div", cls="row tight")
             self._found = Tag("div", cls="stack")
         await self._refresh()
         await self._greet()
 
-    async def _searched(self, event: object) -> None:
-        self._text, self._page = str(getattr(event, "args", "")), 0
-        await self._refresh()
+    async def _searched(self, text: str) -> None:
+        if text != self._text:
+            self._text, self._page = text, 0
+            await self._refresh()
 
     async def _greet(self) -> None:
         """Show the way in to somebody whose store has no run yet."""
@@ -156,7 +151,7 @@ class TemplatesPage:
             self._show_pages(listed.total)
 
     def _show_own(self, entries: list[TemplateEntry]) -> None:
-        with Tag("div", cls="scroll-x"), Tag("table", cls="table"):
+        with scroll_x("Your templates"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
                 Tag("th", "Template", scope="col")
                 Tag("th", "Load", "hide-narrow", scope="col")
