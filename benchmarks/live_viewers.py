@@ -31,6 +31,7 @@ from upperbound.api.access.policy import AccessPolicy
 from upperbound.api.app import create_app
 from upperbound.api.live.protocol import PING_S, PONG_S, ViewerProtocol
 from upperbound.api.live.pushes import LivePushes
+from upperbound.api.prometheus import ControllerMetrics
 from upperbound.api.services import ControllerServices
 from upperbound.cli.serve import listen
 from upperbound.clock import SystemClock
@@ -227,7 +228,7 @@ def _be_controller(home: Path, scenario: Path, target: str) -> int:
         pushes = LivePushes(clock, f"http://127.0.0.1:{port}")
         orchestrator = Orchestrator(store, LocalLauncher(), clock, home, worker_environment=pushes.environment)
         controller = Controller(store, orchestrator, clock)
-        services = ControllerServices(store, controller, clock, home, pushes=pushes)
+        services = ControllerServices(store, controller, clock, home, metrics=ControllerMetrics(store), pushes=pushes)
         app = create_app(services, AccessPolicy(loopback=True))
         options: dict[str, Any] = {"ws_ping_interval": PING_S, "ws_ping_timeout": PONG_S}
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws=ViewerProtocol, **options))

@@ -14,7 +14,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final
@@ -39,8 +39,9 @@ LATE_S = 0.1
 
 THINGS = 10_000
 POOL = 1_000
-RANGE_HIGH, ZIPF_HIGH, HOT_HIGH, BELL_HIGH, FALLING_HIGH = 1_000, 100_000, 10_000, 1_001, 100
-EXPONENT, HOT_PCT, ACCESS_PCT, DEVIATIONS, DECAY = 0.99, 5.0, 90.0, 4.0, 3.0
+RANGE_HIGH, ZIPF_HIGH, HOT_HIGH, BELL_HIGH = 1_000, 100_000, 10_000, 1_001
+FALL_HIGH, DECAY = 20, 3.0
+EXPONENT, HOT_PCT, ACCESS_PCT, DEVIATIONS = 0.99, 5.0, 90.0, 4.0
 WEIGHTS: Final = {"new": 70.0, "paid": 25.0, "lost": 4.5, "found": 0.5}
 CHOICES: Final = ("a", "b", "c", "d")
 FIRST_KEY = 1_000_001
@@ -67,7 +68,7 @@ NUMBERS: Final[dict[str, dict[str, Any]]] = {
     "beyond": {"offset_from": {"parameter": 7, "by": [1, 10]}},
     "weighted": {"weighted": [{"value": value, "weight": weight} for value, weight in WEIGHTS.items()]},
     "choice": {"choice": list(CHOICES)},
-    "falling": {"exponential": {"range": [1, FALLING_HIGH], "decay": DECAY}},
+    "falling": {"exponential": {"range": [1, FALL_HIGH], "decay": DECAY}},
 }
 MADE_UP: Final[dict[str, dict[str, Any]]] = {
     "sent": {"now": {}},
@@ -173,14 +174,12 @@ def distribution_findings(seen: Seen) -> Iterator[Finding]:
     hot = seen.whole("hot") <= HOT_HIGH * HOT_PCT / 100
     yield _share("hot_set", f"{HOT_PCT:g} % of the values", hot, ACCESS_PCT / 100)
     yield from _bell(seen.whole("bell"))
-    ends = np.exp(-DECAY * np.arange(FALLING_HIGH + 1) / FALLING_HIGH)
-    law = (ends[:-1] - ends[1:]) / (1 - ends[-1])
-    yield _fits("exponential", f"decay {DECAY:g}", seen.whole("falling"), 1, law)
     weighted = np.asarray(seen.numbers["weighted"])
     for value, weight in WEIGHTS.items():
         yield _share("weighted", value, weighted == value, weight / sum(WEIGHTS.values()))
     choice = np.searchsorted(CHOICES, np.asarray(seen.numbers["choice"]))
     yield _uniform("choice", choice, 0, len(CHOICES) - 1)
+    yield _falling(seen.whole("falling"))
     yield _uniform("offset_from", seen.whole("beyond") - seen.whole("base"), 1, 10)
 
 
@@ -263,6 +262,17 @@ def _bell(values: Numbers) -> Iterator[Finding]:
     yield Finding("gaussian, deviation", f"deviation {deviation:.2f}", found, apart <= STANDARD_ERRORS)
 
 
+def _falling(values: Numbers) -> Finding:
+    """Test whether each value is by the same factor less frequent than the one before."""
+    if values.min() < 1 or values.max() > FALL_HIGH:
+        return Finding("exponential", f"1 to {FALL_HIGH}", f"{values.min()} to {values.max()}", within=False)
+    law = np.exp(-DECAY * np.arange(FALL_HIGH) / FALL_HIGH)
+    expected = len(values) * law / law.sum()
+    statistic = float(((np.bincount(values - 1, minlength=FALL_HIGH) - expected) ** 2 / expected).sum())
+    tested = _by_chi_square("exponential", statistic, FALL_HIGH - 1)
+    return replace(tested, planned=f"each {math.exp(-DECAY / FALL_HIGH):.3f} of the one before")
+
+
 def _share(name: str, what: str, hits: NDArray[np.bool_], share: float) -> Finding:
     found = float(hits.mean())
     off = abs(found - share) / math.sqrt(share * (1 - share) / len(hits))
@@ -272,30 +282,21 @@ def _share(name: str, what: str, hits: NDArray[np.bool_], share: float) -> Findi
 
 def _uniform(name: str, values: Numbers, low: int, high: int) -> Finding:
     """Test whether every whole number from ``low`` to ``high``, and no other, is equally frequent."""
-    items = high - low + 1
-    return _fits(name, "uniform", values, low, np.full(items, 1 / items))
-
-
-def _fits(name: str, planned: str, values: Numbers, low: int, law: NDArray[np.float64]) -> Finding:
-    """Test whether the whole numbers from ``low`` on, and no others, are as frequent as ``law`` says."""
-    high = low + len(law) - 1
     if values.min() < low or values.max() > high:
         return Finding(name, f"{low} to {high}", f"{values.min()} to {values.max()}", within=False)
-    statistic = _chi_square(np.bincount(values - low, minlength=len(law)), law)
-    return _by_chi_square(name, statistic, high - low, planned)
+    return _by_chi_square(name, _chi_square(np.bincount(values - low, minlength=high - low + 1)), high - low)
 
 
-def _chi_square(counts: Numbers, law: NDArray[np.float64] | None = None) -> float:
-    """Return how far counts are from a law, or from being equal."""
-    expected = counts.sum() * (np.full(len(counts), 1 / len(counts)) if law is None else law)
+def _chi_square(counts: Numbers) -> float:
+    expected = counts.sum() / len(counts)
     return float(((counts - expected) ** 2 / expected).sum())
 
 
-def _by_chi_square(name: str, statistic: float, freedom: int, planned: str = "uniform") -> Finding:
+def _by_chi_square(name: str, statistic: float, freedom: int) -> Finding:
     """Judge by the p-value, in the approximation of Wilson and Hilferty (1931)."""
     spread = 2 / (9 * freedom)
     p = 1 - NormalDist().cdf(((statistic / freedom) ** (1 / 3) - 1 + spread) / math.sqrt(spread))
-    return Finding(name, planned, f"chi-square {statistic:.1f} of {freedom} degrees, p = {p:.4f}", p >= P_BAR)
+    return Finding(name, "uniform", f"chi-square {statistic:.1f} of {freedom} degrees, p = {p:.4f}", p >= P_BAR)
 
 
 LOOKS: Final[tuple[Callable[[Seen], Iterable[Finding]], ...]] = (

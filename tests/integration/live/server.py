@@ -14,6 +14,7 @@ from upperbound.api.app import create_app
 from upperbound.api.live.hub import LiveHub
 from upperbound.api.live.protocol import ViewerProtocol
 from upperbound.api.live.pushes import LivePushes
+from upperbound.api.prometheus import ControllerMetrics
 from upperbound.api.services import ControllerServices
 from upperbound.clock import SystemClock
 from upperbound.launchers.base import Launcher
@@ -33,7 +34,9 @@ class Serving:
         self.pushes = LivePushes(clock, f"http://127.0.0.1:{port}")
         orchestrator = Orchestrator(store, launcher, clock, home, worker_environment=self.pushes.environment)
         self.controller = Controller(store, orchestrator, clock)
-        services = ControllerServices(store, self.controller, clock, home, pushes=self.pushes)
+        services = ControllerServices(
+            store, self.controller, clock, home, metrics=ControllerMetrics(store), pushes=self.pushes
+        )
         self.app = create_app(services, policy)
 
     @property
