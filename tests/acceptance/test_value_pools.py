@@ -142,6 +142,25 @@ def test_changes_of_the_template_and_of_the_table_are_told_with_what_to_do(place
     assert re.search(warning + "`upperbound template prepare Items`", outcome.err), outcome.err
 
 
+def test_a_run_whose_prepared_values_find_nothing_any_more_is_refused_with_the_reason(
+    place: Place, database: Database
+) -> None:
+    text = pooled(database, "id").replace("count(*)", "name")
+    imported(place, text)
+    prepared(place, database)
+    with psycopg.connect(database.url_with_password, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT id + 10000 AS id, name FROM items; TRUNCATE items")
+        connection.execute("INSERT INTO items SELECT id, name, 1, '2026-01-01' FROM kept; ANALYZE items")
+    refused = place.run("run", "Items", *SHORT, environment=database.environment)
+    assert refused.code == 2, refused.text
+    assert "the operations do not work on the target" in refused.err
+    assert "and public.items was written anew, as TRUNCATE, VACUUM FULL and REFRESH do since" in refused.err
+    assert "hint: `upperbound template prepare Items`" in refused.err
+    prepared(place, database)
+    outcome = place.run("run", "Items", *SHORT, environment=database.environment)
+    assert outcome.code in MEASURED, outcome.text
+
+
 def test_a_run_that_was_not_prepared_samples_its_own_and_says_so(place: Place, database: Database) -> None:
     file = str(place.write("items.yaml", pooled(database, "id")))
     outcome = place.run("run", file, *SHORT, environment=database.environment)

@@ -149,7 +149,7 @@ class Orchestrator:
         )
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
         self._store.results.set_environment(run_id, environment)
-        self.warnings[run_id] = (*warnings, *report.warnings, *chosen.notes, *tried)
+        self.warnings[run_id] = (*warnings, *report.warnings, *chosen.warnings, *tried)
         if request.password is not None:
             self._passwords[run_id] = request.password
         return run_id
@@ -193,7 +193,7 @@ class Orchestrator:
         try:
             return try_operations(conninfo, config, self._clock, pools)
         except TargetMismatch as error:
-            known = [Problem("", note) for note in chosen.notes]
+            known = [Problem("", note, chosen.advice) for note in chosen.notes]
             raise TargetMismatch(error.message, problems=[*error.problems, *known], hint=error.hint) from None
 
     def start_run(self, run_id: str) -> None:

@@ -55,7 +55,14 @@ class ChosenPools:
 
     pools: tuple[PoolRow, ...] = ()
     notes: tuple[str, ...] = ()
-    """What the user should know, and what to do about it."""
+    """As in :class:`Fitness`."""
+    advice: str = ""
+    """As in :class:`Fitness`."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know, and what to do about it."""
+        return tuple(f"{note}: {self.advice}" for note in self.notes)
 
 
 def prepare_template(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> list[PoolRow]:
@@ -99,13 +106,13 @@ def choose_pools(store: Store, order: PoolOrder, watcher: PoolWatcher | None = N
     store.value_pools.sweep()
     with pool_connection(order.target) as connection:
         fitness = judge_pools(store, connection, order, needs)
-        notes = tuple(f"{note}: {fitness.advice}" for note in fitness.notes)
         if not fitness.missing:
-            return ChosenPools(fitness.coverage.pools, notes)
+            return ChosenPools(fitness.coverage.pools, fitness.notes, fitness.advice)
         wanted = SampleOrder(table, fitness.missing, order.seed, order.sampled_by)
         own = sample_pools(store, connection, order.target, wanted, watcher or NoWatcher())
     store.value_pools.keep_for_a_run(own)
-    return ChosenPools((*fitness.coverage.pools, *store.value_pools.of_ids(own)), notes)
+    pools = (*fitness.coverage.pools, *store.value_pools.of_ids(own))
+    return ChosenPools(pools, fitness.notes, fitness.advice)
 
 
 def judge_pools(store: Store, connection: Connection, order: PoolOrder, needs: Sequence[PoolNeed]) -> Fitness:

@@ -283,8 +283,8 @@ def test_what_is_prepared_serves_when_the_table_has_changed_and_it_is_said(place
     assert [pool.pool_id for pool in chosen.pools] == [pool.pool_id for pool in prepared]
     assert {row[0] for row in place.arrived(scenario, chosen.pools)} <= before
     place.execute("INSERT INTO things (id) SELECT generate_series(1, 1000); ANALYZE things")
-    (note,) = choose_pools(place.store, order).notes
-    assert "and things has about 33 % more rows since: `upperbound template prepare things`" in note
+    (warning,) = choose_pools(place.store, order).warnings
+    assert "and things has about 33 % more rows since: `upperbound template prepare things`" in warning
     place.execute("TRUNCATE things")
     assert "and things was written anew, as TRUNCATE" in choose_pools(place.store, order).notes[0]
     place.execute("DROP TABLE things; CREATE TABLE things (id bigint)")
