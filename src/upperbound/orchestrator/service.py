@@ -26,7 +26,7 @@ from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.start_checks import start_warnings
-from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, choose_pools
+from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, lent_pools
 from upperbound.planning.gate import POOL_VALUES, try_operations
 from upperbound.planning.pool_values import load_pools
 from upperbound.scenario.kinds import ScalingMode
@@ -115,43 +115,49 @@ class Orchestrator:
         report = preflight(conninfo, scenario, plan.peak_threads, clock=self._clock)
         seed = secrets.randbits(31) if scenario.workload.seed is None else scenario.workload.seed
         order = PoolOrder(scenario, request.template, conninfo, seed=seed, sampled_by=self._owner)
-        chosen = choose_pools(self._store, order, watcher)
-        config = RunConfig(
-            scenario=scenario,
-            threads=plan.threads,
-            worker_capacity=worker_capacity(
-                plan.worker_count,
-                fixed=scenario.scaling.mode == ScalingMode.FIXED,
-                max_workers=scenario.scaling.bounds.max_workers,
-            ),
-            seed=seed,
-            target_url=request.target_url,
-            table=scenario.target.table,
-            sequence_starts=_sequence_starts(conninfo, scenario),
-            upperbound_version=upperbound.__version__,
-        )
-        tried = self._try(conninfo, config, chosen)
-        run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        self._store.runs.create(
-            NewRun(
-                run_id=run_id,
-                name=scenario.name,
-                scenario=config.model_dump(mode="json"),
-                total_workers=plan.worker_count,
-                worker_targets={worker_name(group_id): threads for group_id, threads in enumerate(plan.threads)},
-                load_mode=scenario.load.mode,
-                scaling_mode=scenario.scaling.mode,
-                threads=plan.total_threads,
-                template_id=request.template.template_id if request.template else None,
-                template_version=request.template.version if request.template else None,
-                value_pools=[pool.pool_id for pool in chosen.pools],
+        with lent_pools(self._store, order, watcher) as chosen:
+            config = RunConfig(
+                scenario=scenario,
+                threads=plan.threads,
+                worker_capacity=worker_capacity(
+                    plan.worker_count,
+                    fixed=scenario.scaling.mode == ScalingMode.FIXED,
+                    max_workers=scenario.scaling.bounds.max_workers,
+                ),
+                seed=seed,
+                target_url=request.target_url,
+                table=scenario.target.table,
+                sequence_starts=_sequence_starts(conninfo, scenario),
+                upperbound_version=upperbound.__version__,
             )
-        )
+            tried = self._try(conninfo, config, chosen)
+            run_id = self._write(config, plan.total_threads, request.template, chosen)
         environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
         self._store.results.set_environment(run_id, environment)
         self.warnings[run_id] = (*warnings, *report.warnings, *chosen.warnings, *tried)
         if request.password is not None:
             self._passwords[run_id] = request.password
+        return run_id
+
+    def _write(self, config: RunConfig, total_threads: int, template: TemplateRef | None, chosen: ChosenPools) -> str:
+        """Write a run as prepared and return its id. Raises :class:`StoreError`."""
+        run_id = f"{self._clock.utc_now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        scenario = config.scenario
+        self._store.runs.create(
+            NewRun(
+                run_id=run_id,
+                name=scenario.name,
+                scenario=config.model_dump(mode="json"),
+                total_workers=len(config.threads),
+                worker_targets={worker_name(group_id): threads for group_id, threads in enumerate(config.threads)},
+                load_mode=scenario.load.mode,
+                scaling_mode=scenario.scaling.mode,
+                threads=total_threads,
+                template_id=template.template_id if template else None,
+                template_version=template.version if template else None,
+                value_pools=[pool.pool_id for pool in chosen.pools],
+            )
+        )
         return run_id
 
     def renew_run(self, run_id: str, *, target_url: str | None = None, password: SecretStr | None = None) -> None:

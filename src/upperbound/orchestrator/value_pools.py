@@ -1,11 +1,12 @@
 """Which value pools a run takes its values from: those prepared for its template where they fit, else its own."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from upperbound.domain.value_pools import Coverage, PoolNeed, cover, table_change
-from upperbound.errors import TemplateNotFound
+from upperbound.errors import StoreError, TemplateNotFound
 from upperbound.orchestrator.pool_sampling import NoWatcher, PoolWatcher, SampleOrder, pool_connection, sample_pools
 from upperbound.scenario.identifiers import quote_name
 from upperbound.scenario.model import Scenario
@@ -88,6 +89,22 @@ def prepare_template(store: Store, order: PoolOrder, watcher: PoolWatcher | None
     store.value_pools.publish(pool_ids, order.template)
     store.value_pools.sweep()
     return store.value_pools.of_ids(pool_ids)
+
+
+@contextmanager
+def lent_pools(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> Iterator[ChosenPools]:
+    """Lend the pools for a run that the body creates; those of its own go again when the body raises.
+
+    Raises what :func:`choose_pools` raises.
+    """
+    chosen = choose_pools(store, order, watcher)
+    try:
+        yield chosen
+    except BaseException:
+        # What cannot be removed now is swept up later.
+        with suppress(StoreError):
+            store.value_pools.discard([pool.pool_id for pool in chosen.pools])
+        raise
 
 
 def choose_pools(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> ChosenPools:

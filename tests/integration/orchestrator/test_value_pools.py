@@ -458,6 +458,18 @@ def test_a_run_of_a_template_sends_what_was_prepared_although_the_table_holds_no
     assert bench.store.value_pools.of_ids([pool.pool_id])[0].state is PoolState.READY
 
 
+def test_a_run_that_is_refused_leaves_no_values(own: tuple[Bench, Callable[[str], Any]]) -> None:
+    bench, ask = own
+    ask("CREATE UNIQUE INDEX ON seen (id); INSERT INTO seen SELECT id, 0 FROM orders")
+    request = RunRequest(bench.scenario(operations=noting()), bench.target_url, SecretStr(bench.password))
+    told = Told()
+    with pytest.raises(TargetMismatch, match="the operations do not work on the target"):
+        bench.orchestrator.create_run(request, told)
+    assert ("id done", 0) in told.said
+    with bench.store._database.connection() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM template_value_pools").scalar_one() == 0
+
+
 def test_a_run_of_a_file_samples_once_and_a_worker_that_joins_has_the_same_values(
     own: tuple[Bench, Callable[[str], Any]],
 ) -> None:
