@@ -4,13 +4,14 @@ A ``\if`` whose condition is always the same leaves one way. One that is decided
 into several, each with its likelihood; pgbench decides anew in every transaction, as a weighted mix does.
 """
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
 from upperbound.scenario.pgbench.binding import bind
-from upperbound.scenario.pgbench.evaluation import to_integer, truth
+from upperbound.scenario.pgbench.evaluation import to_double, truth
 from upperbound.scenario.pgbench.expressions import Constant, Expression, parse_expression
 from upperbound.scenario.pgbench.fault import ExpressionError, Fault
 from upperbound.scenario.pgbench.forms import probability
@@ -21,16 +22,21 @@ WAYS_MAX: Final = 50
 """Ways through one script."""
 _SLEEP: Final = re.compile(r"([-+]?[0-9]+|:\S+)\s*(us|ms|s)?", re.IGNORECASE)
 _UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+_NEVER: Final = Fraction(1, 10**12)
+"""A way that is less likely than this is none: it is the rounding of probabilities, or a transaction in a year."""
+_FROM_RESULT: Final = (
+    "takes values from a result, and parameters are drawn before their statements are sent",
+    "let one statement do both: UPDATE … RETURNING in a WITH, or a subquery",
+)
 _REFUSED: Final = {
-    "aset": ("takes values from a result, and parameters are drawn before their statements are sent", "gset"),
-    "gset": ("takes values from a result, and parameters are drawn before their statements are sent", "gset"),
+    "aset": _FROM_RESULT,
+    "gset": _FROM_RESULT,
     "setshell": ("takes a value from a program, and no parameter does", "give one value for all with -D"),
     "shell": ("runs a program, and no operation does", "remove it"),
     "startpipeline": ("sends statements without waiting for answers, and operations wait for each", "remove it"),
     "syncpipeline": ("belongs to a pipeline, and operations wait for each answer", "remove it"),
     "endpipeline": ("belongs to a pipeline, and operations wait for each answer", "remove it"),
 }
-_ONE_STATEMENT: Final = "let one statement do both: UPDATE … RETURNING in a WITH, or a subquery"
 _CONDITIONS: Final = ("if", "elif", "else", "endif")
 
 
@@ -153,7 +159,7 @@ class Tracer:
             self._fault(command.line, f"pgbench has no command \\{command.name}")
             return way
         why, hint = _REFUSED[command.name]
-        self._fault(command.line, f"\\{command.name} {why}", _ONE_STATEMENT if hint == "gset" else hint)
+        self._fault(command.line, f"\\{command.name} {why}", hint)
         if command.name == "setshell":
             return _with(way, command.rest.split()[0] if command.rest else "", Bound(None))
         return way
@@ -192,7 +198,9 @@ class Tracer:
             self._fault(command.line, message, "use a constant time")
             return way
         try:
-            pause = Pause(command.line, to_integer(value.value) * _UNITS_MS[unit], len(way.sent))
+            # Doubles are cut off here, as pgbench reads them from their text up to the point.
+            units = max(0, math.trunc(to_double(value.value)))
+            pause = Pause(command.line, units * _UNITS_MS[unit], len(way.sent))
         except ExpressionError as error:
             self._fault(command.line, f"\\sleep: {error.message}")
             return way
@@ -228,11 +236,12 @@ class Tracer:
     def _split(self, command: MetaCommand, place: int, taken: Way, passed: Way) -> Way:
         """Return one side of a split and leave the other for later, unless it is never taken."""
         try:
-            sides = [replace(side, likelihood=probability(side.conditions)) for side in (taken, passed)]
+            likelihood = probability(taken.conditions)
+            sides = [replace(taken, likelihood=likelihood), replace(passed, likelihood=passed.likelihood - likelihood)]
         except ExpressionError as error:
             self._fault(command.line, f"\\{command.name}: {error.message}", error.hint)
             sides = [replace(side, conditions=side.conditions[:-1]) for side in (taken, passed)]
-        possible = [side for side in sides if side.likelihood]
+        possible = [side for side in sides if side.likelihood > _NEVER] or sides[:1]
         self._ways += [(place + 1, side) for side in possible[1:]]
         return possible[0]
 
