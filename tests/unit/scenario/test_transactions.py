@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scenario.samples import REMOVE, TRANSACTION, changed, load, problems_of
 
@@ -152,6 +152,7 @@ def test_there_is_no_single_text_of_several_statements() -> None:
         render(operation(), "orders")
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 12), max_size=6), min_size=1, max_size=5))
 def test_every_statement_gets_the_values_it_names_whatever_their_numbers(uses: list[list[int]]) -> None:
     texts = ["SELECT " + ", ".join(["0", *(f"${number}" for number in numbers)]) for numbers in uses]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upperbound.errors import Problem, ScenarioError
@@ -47,6 +47,7 @@ def test_weights_become_shares_of_a_hundred() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5_000), min_size=1, max_size=12))
 def test_the_shares_of_any_weights_add_up_to_a_hundred_each_within_a_hundredth(parts: list[int]) -> None:
     files = [script("SELECT 1", f"{number}.sql", weight) for number, weight in enumerate(parts)]
@@ -222,6 +223,18 @@ def test_pauses_become_time_to_think_when_every_transaction_has_the_same() -> No
     assert "some of the transactions only" in differ[0][1]
 
 
+@pytest.mark.parametrize(("pause", "ms"), [(":p ms", 2), ("3000us", 3), ("1", 1000), (":q s", 0)])
+def test_a_pause_is_as_long_as_pgbench_makes_it(pause: str, ms: float) -> None:
+    text = f"\\set p 2.7\n\\set q -5\nSELECT 1;\n\\sleep {pause}\n"
+    assert import_scripts([script(text)]).scenario.load.think_time_ms == ms
+
+
+def test_lines_may_end_as_on_windows_and_go_on_after_a_backslash() -> None:
+    operation = one("\\set a random(1, \\\r\n 9)\r\n\\set b :a\\\r\n+ 1\r\nSELECT :b,\r\n 1;\r\n")
+    assert operation.sql == "SELECT $1,\r\n 1"
+    assert [param.model_dump() for param in operation.params] == [{"range": (2, 10)}]
+
+
 def test_an_imported_scenario_reads_back_from_its_file() -> None:
     imported = import_scripts([script("\\set a random(1, 9)\nBEGIN;\nSELECT :a,\n  '{x}';\nSELECT 2;\nEND;")])
     assert parse_scenario(scenario_yaml(imported.scenario)).scenario == imported.scenario
@@ -250,6 +263,7 @@ def test_what_the_scenario_itself_refuses_is_named_by_its_line() -> None:
     assert problems(script(many)) == [("one.sql:1", "must have at most 100 entries")]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="\\set aif random(1,9):x;'\"$-/*\n{}BEGINEDSLCT", max_size=60))
 def test_any_text_is_imported_or_refused_with_the_reason(text: str) -> None:
     try:
