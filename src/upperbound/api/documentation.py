@@ -16,6 +16,7 @@ from upperbound.api.uploads import upload_schemas
 TAGS: Final = {
     "tests": "Runs: prepared from templates, started, stopped, listed, deleted.",
     "results": "What was measured, over time and query by query, and what was said meanwhile.",
+    "live": "What a run shows while it goes on. Viewers watch it over the WebSocket `/ws/test/{run_id}`.",
     "runs": "The same for programs that bring their own scenario.",
     "templates": "Scenarios that are kept, with every version of each, and those that are built in.",
     "catalog": "What a target holds.",
@@ -24,6 +25,7 @@ TAGS: Final = {
 }
 SCHEMES: Final = {
     "token": {"type": "http", "scheme": "bearer", "description": "UPPERBOUND_AUTH_TOKEN of the controller."},
+    "worker": {"type": "http", "scheme": "bearer", "description": "A token that workers of a run are started with."},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by logging in."},
 }
 EXAMPLES: Final[Mapping[str, Any]] = {
@@ -48,6 +50,24 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "FromTemplate": {"overrides": ["load.duration_seconds=30", "load.threads=16"]},
     "StartRequest": {"credentials": {"password": "the target's password"}},
     "StopRequest": {"force": False},
+    "RerunRequest": {"credentials": {"password": "the target's password"}},
+    "PushedSnapshot": {
+        "worker_id": "worker-0",
+        "group_id": 0,
+        "group_count": 2,
+        "sequence": 12,
+        "phase": "MEASUREMENT",
+        "elapsed_s": 12.0,
+        "operations": 12_000,
+        "failed": 0,
+        "qps": 1000.0,
+        "p50_ms": 1.9,
+        "p95_ms": 4.1,
+        "p99_ms": 7.3,
+        "active_threads": 8,
+        "target_threads": 8,
+        "figures": {"phase": "MEASUREMENT", "seconds": 12.0, "by_operation": {}},
+    },
     "ListInput": {"url": "postgresql://app@127.0.0.1:5432/shop", "search": "ord"},
     "ObjectsInput": {"url": "postgresql://app@127.0.0.1:5432/shop", "schema": "public"},
     "ColumnsInput": {"url": "postgresql://app@127.0.0.1:5432/shop", "table": "public.orders"},
@@ -103,7 +123,7 @@ def _made(app: FastAPI) -> dict[str, Any]:
         schemas[name]["examples"] = [example]
     components["securitySchemes"] = SCHEMES
     # A controller that is open, as on the loopback address, asks for neither.
-    document["security"] = [{name: []} for name in SCHEMES] + [{}]
+    document["security"] = [{"token": []}, {"session": []}, {}]
     for response in _responses(document):
         content = response.get("content", {})
         # The framework adds JSON beside what was said; problems have a media type of their own.

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -108,21 +107,26 @@ KINDS: Final[tuple[tuple[type[UpperboundError], Kind], ...]] = (
 )
 """The first class that fits decides, so a class stands above its base."""
 
-CODES: Final[Mapping[int, str]] = {
-    HTTPStatus.BAD_REQUEST: "bad_request",
-    HTTPStatus.UNAUTHORIZED: "not_authenticated",
-    HTTPStatus.FORBIDDEN: "forbidden",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
-    HTTPStatus.NOT_ACCEPTABLE: "not_acceptable",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
-    HTTPStatus.MISDIRECTED_REQUEST: "misdirected",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "request_invalid",
-    HTTPStatus.TOO_MANY_REQUESTS: "too_many_requests",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "defect",
+OTHERS: Final = {
+    kind.status: kind
+    for kind in (
+        Kind(400, "bad_request", "The request cannot be read"),
+        Kind(401, "not_authenticated", "Nobody is logged in"),
+        Kind(403, "forbidden", "That is not allowed"),
+        Kind(404, "not_found", "There is nothing here"),
+        Kind(405, "method_not_allowed", "That cannot be done here"),
+        Kind(413, "too_large", "The body is too large"),
+        Kind(415, "unsupported_media_type", "The body is of another kind"),
+        Kind(421, "misdirected", "The server has another name"),
+        Kind(422, "request_invalid", "The request is wrong"),
+        Kind(424, "target_failed", "The target failed"),
+        Kind(429, "too_many_requests", "There were too many attempts"),
+        Kind(409, "conflict", "The present state does not allow that"),
+        Kind(500, "defect", "The server met a defect"),
+        Kind(503, "store_unreachable", "The store cannot be reached"),
+    )
 }
-"""Codes of problems that are not of the error tree."""
+"""Problems that are not of the error tree, by status; where a status has several codes, what all have in common."""
 
 
 class ApiProblem(Exception):
@@ -149,7 +153,7 @@ def problem_response(
     """Return a response that tells of one problem."""
     body = ProblemDetails(
         type=f"urn:upperbound:problem:{code}",
-        title=title or HTTPStatus(status).phrase,
+        title=title or OTHERS[status].title,
         status=status,
         code=code,
         detail=mask_credentials(detail),
@@ -190,7 +194,7 @@ def install_handlers(app: FastAPI) -> None:
 def _of_the_tree(request: Request, error: Exception) -> Response:
     assert isinstance(error, UpperboundError)
     kind = kind_of(error)
-    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if kind.status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
     problems = entries(error.problems) if isinstance(error, ConfigurationError) else []
     return problem_response(
@@ -227,9 +231,9 @@ def _message(detail: Mapping[str, Any]) -> str:
 
 def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = CODES.get(error.status_code, "failed")
-    detail = str(error.detail or HTTPStatus(error.status_code).phrase)
-    return problem_response(request.url.path, error.status_code, code, detail, headers=error.headers)
+    kind = OTHERS.get(error.status_code, OTHERS[400])
+    detail = str(error.detail or kind.title)
+    return problem_response(request.url.path, kind.status, kind.code, detail, headers=error.headers)
 
 
 def _defect(request: Request, error: Exception) -> Response:
@@ -243,7 +247,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "model": ProblemDetails,
-            "description": HTTPStatus(status).phrase,
+            "description": OTHERS[status].title,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
         for status in statuses

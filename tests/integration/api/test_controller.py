@@ -1,5 +1,6 @@
 """The controller itself: its health, its metrics, what it asks its store when nobody asks it, and runs left behind."""
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from upperbound.orchestrator.controller import LOOK_FOR_ORPHANS_S
 from upperbound.store.engine import init_store, open_store
 from upperbound.store.runs import NewRun
 from upperbound.testing.waiting import until
+
+DASHBOARD = Path(__file__).resolve().parents[3] / "docs" / "grafana" / "upperbound.json"
 
 
 def samples(server: Serving) -> dict[tuple[str, str], float]:
@@ -78,6 +81,8 @@ def test_prometheus_reads_runs_latencies_ticks_and_the_store(server: Serving) ->
     assert now["upperbound_run_threads", run_id] == 6
     assert now["upperbound_tick_seconds_count", ""] > 0
     assert now["upperbound_store_statement_seconds_count", ""] > before["upperbound_store_statement_seconds_count", ""]
+    shown = set(re.findall(r"upperbound_\w+", DASHBOARD.read_text("utf-8")))
+    assert shown - {name for name, _ in now} == set(), "the dashboard shows what there is"
     server.http.post(f"/api/tests/{run_id}/stop")
     server.until_over(run_id)
     after = samples(server)

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -14,6 +14,7 @@ from upperbound.api.live.feed import FeedCut, FeedFailed, Published
 from upperbound.api.live.hub import LiveHub, TooManyViewers
 from upperbound.api.live.mailbox import Mailbox, MailboxClosed
 from upperbound.api.live.pushes import AGAIN_UNWATCHED_S, AGAIN_WATCHED_S
+from upperbound.api.parameters import RunId
 from upperbound.api.services import Services, live_of
 from upperbound.domain.phases import Phase
 from upperbound.errors import RunNotFound, StoreError
@@ -70,12 +71,10 @@ class PushAnswer(View):
 @router.post(
     "/api/runs/{run_id}/metrics/live",
     summary="Push a worker's newest snapshot",
-    responses=problem_responses(401, 403, 413, 421, 422),
+    responses=problem_responses(400, 401, 403, 413, 421, 422),
     openapi_extra={"security": [{"worker": []}]},
 )
-async def push(
-    services: Services, live: Live, run_id: Annotated[str, Path(max_length=200)], given: PushedSnapshot
-) -> PushAnswer:
+async def push(services: Services, live: Live, run_id: RunId, given: PushedSnapshot) -> PushAnswer:
     """Take in what a worker has counted, for 5 s; the store has it too, so that nothing is lost with a push.
 
     Needs the token of the run, which the workers that this server has started find in their environment.
