@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-REAL_PROCESSES = ("tests.integration.", "tests.acceptance.")
+REAL_PROCESSES = ("tests.integration.", "tests.acceptance.", "tests.browser.")
 """Where tests depend on what else the machine does. A pure test that fails once has failed."""
 MOST_UNSTEADY = 3
 
