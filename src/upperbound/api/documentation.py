@@ -12,11 +12,12 @@ from upperbound.api.errors import MEDIA_TYPE
 from upperbound.api.routes.runs import CreateRun
 from upperbound.api.routes.templates import SaveTemplate
 from upperbound.api.uploads import upload_schemas
+from upperbound.views.live_payload import RunUpdateMessage
 
 TAGS: Final = {
     "tests": "Runs: prepared from templates, started, stopped, listed, deleted.",
     "results": "What was measured, over time and query by query, and what was said meanwhile.",
-    "live": "What a run shows while it goes on. Viewers watch it over the WebSocket `/ws/test/{run_id}`.",
+    "live": "What a run shows while it goes on. `/ws/test/{run_id}` sends a `RunUpdateMessage` a second over a WebSocket.",
     "runs": "The same for programs that bring their own scenario.",
     "templates": "Scenarios that are kept, with every version of each, and those that are built in.",
     "catalog": "What a target holds.",
@@ -87,6 +88,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "store": {"reachable": True, "latency_ms": 0.4, "reason": None},
         "leases": [{"run_id": "20261123-101500-abc123", "remaining_s": 5.6}],
     },
+    "PushAnswer": {"again_in_s": 0.0},
     "Info": {"version": "0.1.0", "store": "sqlite", "owned_runs": ["20261123-101500-abc123"]},
 }
 """An example for each body, and for answers that are short."""
@@ -117,6 +119,8 @@ def _made(app: FastAPI) -> dict[str, Any]:
     schemas = components["schemas"]
     for name, schema in upload_schemas((CreateRun, SaveTemplate)).items():
         schemas.setdefault(name, schema)
+    for name, schema in _of_websockets().items():
+        schemas.setdefault(name, schema)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for name, example in EXAMPLES.items():
@@ -130,6 +134,13 @@ def _made(app: FastAPI) -> dict[str, Any]:
         if MEDIA_TYPE in content:
             content.pop("application/json", None)
     return document
+
+
+def _of_websockets() -> dict[str, Any]:
+    """Return the schemas of what is sent over WebSockets, which OpenAPI knows no operations for."""
+    schema = RunUpdateMessage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    parts: dict[str, Any] = schema.pop("$defs")
+    return {**parts, RunUpdateMessage.__name__: schema}
 
 
 def _responses(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -65,6 +65,10 @@ def live_of(connection: HTTPConnection) -> LiveHub:
     return live
 
 
+Live = Annotated[LiveHub, Depends(live_of)]
+"""The same, as a route's argument."""
+
+
 async def in_thread(
     function: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
 ) -> Result:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from upperbound.domain.figures import PhaseFigures, interval, merge
-from upperbound.domain.histogram import latency_ms
+from upperbound.domain.histogram import LatencyFigures, latency_ms
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
@@ -100,6 +100,8 @@ class LiveReading:
     """One for each heartbeat, in the same order."""
     intervals: Mapping[str, PhaseFigures]
     """What each worker that counts has counted in the last interval, by worker id."""
+    latencies: Mapping[str, LatencyFigures]
+    """The latency of these intervals, by worker id."""
     totals: Mapping[str, PhaseFigures]
     """What each worker that counts has counted in its phase so far, by worker id."""
     last: PhaseFigures
@@ -143,6 +145,8 @@ class _Track:
     """The phase up to the end of the last interval."""
     last: PhaseFigures | None = None
     """What was counted in the last interval."""
+    latency: LatencyFigures = field(default_factory=LatencyFigures)
+    """Of the last interval; found out once, as going through a histogram is most of the work."""
     series: deque[float] = field(default_factory=lambda: deque(maxlen=SERIES_LENGTH))
 
     def read(self, sequence: int, figures: PhaseFigures) -> None:
@@ -150,7 +154,7 @@ class _Track:
         self.sequence, self.newest = sequence, figures
         passed = self._since_base(figures)
         if passed.seconds >= SHORTEST_INTERVAL_S and passed.qps is not None:
-            self.base, self.last = figures, passed
+            self.base, self.last, self.latency = figures, passed, latency_ms(passed.latencies)
             self.series.append(passed.qps)
 
     def _since_base(self, figures: PhaseFigures) -> PhaseFigures:
@@ -197,6 +201,7 @@ class LiveTracker:
             heartbeats=tuple(heartbeats),
             workers=workers,
             intervals=intervals,
+            latencies={worker_id: track.latency for worker_id, track in tracks.items()},
             totals=totals,
             last=_merged(intervals.values()),
             total=_merged(totals.values()),
@@ -224,7 +229,7 @@ class LiveTracker:
             active_threads=beat.active_threads,
             target_threads=beat.target_threads,
             qps=track.last.qps if track.last else None,
-            p95_ms=latency_ms(track.last.latencies).p95_ms if track.last else None,
+            p95_ms=track.latency.p95_ms,
             failed=track.newest.failed if track.newest else 0,
             qps_series=tuple(track.series),
         )

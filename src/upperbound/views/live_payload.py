@@ -123,7 +123,7 @@ class LiveRun(View):
 
 
 class WorkerMetrics(View):
-    """The figures of one worker; see :class:`AggregateMetrics`."""
+    """The figures of one worker, as ``run.aggregate_metrics`` has those of all."""
 
     qps: float | None
     p50_latency_ms: float | None

@@ -224,8 +224,7 @@ def _phase_metrics(total: PhaseFigures) -> PhaseMetrics:
 
 
 def _worker(worker: LiveWorker, beat: "HeartbeatRow", reading: LiveReading) -> WorkerUpdate:
-    last, total = reading.intervals.get(worker.worker_id), reading.totals.get(worker.worker_id)
-    latency = latency_ms(last.latencies) if last else LatencyFigures()
+    total = reading.totals.get(worker.worker_id)
     return WorkerUpdate(
         worker_id=worker.worker_id,
         worker_group_id=worker.group_id,
@@ -237,7 +236,7 @@ def _worker(worker: LiveWorker, beat: "HeartbeatRow", reading: LiveReading) -> W
         detail=worker.detail,
         metrics=WorkerMetrics(
             qps=_rounded(worker.qps),
-            **_percentiles(latency),
+            **_percentiles(reading.latencies.get(worker.worker_id, LatencyFigures())),
             total_ops=total.operations if total else 0,
             error_count=worker.failed,
             active_connections=worker.active_threads,

@@ -1,6 +1,9 @@
 """The WebSocket as its clients meet it: who may come, how it closes, and what a viewer that is stuck finds."""
 
 import contextlib
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,6 +176,26 @@ def test_a_server_that_wants_a_token_shows_nothing_without_it(store: Store, rows
         cookie = login.headers["set-cookie"].partition(";")[0]
         with connect(server.watching(RUN), additional_headers={"Cookie": cookie}) as viewer:
             assert "PREPARED" in str(viewer.recv(timeout=60))
+
+
+def test_a_run_that_is_deleted_is_closed_as_unknown(server: Serving, rows: Rows) -> None:
+    with Viewer(server.watching(RUN)) as viewer:
+        assert viewer.update() is not None
+        assert httpx.delete(f"{server.url}/api/tests/{RUN}", timeout=60).status_code == 204
+        assert viewer.update() is None
+        assert viewer.closed[0] == 4404
+
+
+def test_the_program_on_the_page_about_live_values_works(server: Serving, rows: Rows) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "live.md").read_text("utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    there = program.replace("ws://127.0.0.1:8000/ws/test/RUN", server.watching(RUN))
+    assert there != program
+    rows.starting()
+    rows.running()
+    rows.end()
+    done = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["COMPLETED 0.0 None"]
 
 
 def test_the_end_of_the_server_is_told_as_such(store: Store, rows: Rows, tmp_path: Path) -> None:

@@ -5,17 +5,17 @@ import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from upperbound.api.errors import problem_responses
 from upperbound.api.live.feed import FeedCut, FeedFailed, Published
-from upperbound.api.live.hub import LiveHub, TooManyViewers
+from upperbound.api.live.hub import TooManyViewers
 from upperbound.api.live.mailbox import Mailbox, MailboxClosed
 from upperbound.api.live.pushes import AGAIN_UNWATCHED_S, AGAIN_WATCHED_S
 from upperbound.api.parameters import RunId
-from upperbound.api.services import Services, live_of
+from upperbound.api.services import Live, Services
 from upperbound.domain.phases import Phase
 from upperbound.errors import RunNotFound, StoreError
 from upperbound.store.snapshots import Snapshot
@@ -34,7 +34,6 @@ _CLOSED_BY: Final[Mapping[type[Exception], tuple[int, str]]] = {
 }
 """Code and reason by what has ended a viewer's updates; the first class that fits decides."""
 
-Live = Annotated[LiveHub, Depends(live_of)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 

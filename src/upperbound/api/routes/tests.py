@@ -21,7 +21,7 @@ from upperbound.api.parameters import (
     Text,
     user_of,
 )
-from upperbound.api.services import ControllerServices, Services, in_thread
+from upperbound.api.services import ControllerServices, Live, Services, in_thread
 from upperbound.domain.run_state import RunStatus
 from upperbound.errors import ConfigurationError
 from upperbound.scenario.kinds import TableType
@@ -138,9 +138,10 @@ async def get_test(test_id: RunId, services: Services) -> RunDetail:
 
 
 @router.delete("/{test_id}", status_code=204, summary="Delete a run", responses=problem_responses(*CHANGE, 404, 409))
-async def delete_test(test_id: RunId, services: Services) -> None:
+async def delete_test(test_id: RunId, services: Services, live: Live) -> None:
     """Remove a run with its results, its log and its queries; refused while it is on its way."""
     await in_thread(_delete, services, test_id)
+    live.wake(test_id)
 
 
 def _delete(services: ControllerServices, run_id: str) -> None:
