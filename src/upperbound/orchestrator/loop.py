@@ -36,7 +36,7 @@ from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
 from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
-from upperbound.orchestrator.guardrail_events import announce
+from upperbound.orchestrator.guardrail_events import event_of, log_verdict
 from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED, rate_control
 from upperbound.orchestrator.rollup import RateMeter, roll_up
 from upperbound.orchestrator.scaling import room_of
@@ -332,8 +332,10 @@ class RunLoop:
             case Launch(worker_ids=worker_ids):
                 for worker_id in worker_ids:
                     self._launch(worker_id, run.phase)
-            case EndLost() | Dismiss() | KeepGuardrails():
-                self._guard(action)
+            case KeepGuardrails():
+                return self._keep_guardrails(action, run)
+            case EndLost() | Dismiss():
+                self._go_on_without(action)
         return True
 
     def _mark_running(self, missing: tuple[str, ...]) -> bool:
@@ -357,7 +359,18 @@ class RunLoop:
         except WorkerFailed as error:
             self._store.heartbeats.upsert(replace(beat, status=WorkerStatus.FAILED, last_error=str(error)))
 
-    def _guard(self, action: EndLost | Dismiss | KeepGuardrails) -> None:
+    def _keep_guardrails(self, action: KeepGuardrails, run: RunRow) -> bool:
+        """Write what the guardrails have decided on; False when somebody else has changed the run since it was read."""
+        told = [event_of(verdict) for verdict in action.verdicts]
+        if not self._store.runs.set_guardrails(
+            self._run_id, action.state.to_json(), action.targets, told, seen=run, holder=self._owner
+        ):
+            return False
+        for verdict in action.verdicts:
+            log_verdict(verdict)
+        return True
+
+    def _go_on_without(self, action: EndLost | Dismiss) -> None:
         """Carry out what keeps a run going in spite of trouble with a worker; the run's status stays as it is."""
         store, run_id = self._store, self._run_id
         match action:
@@ -370,9 +383,6 @@ class RunLoop:
                 log.warning("run %s goes on without a worker that was added: %s", run_id, reason)
                 self._crew.end(worker_id)
                 store.runs.set_targets(run_id, {worker_id: 0}, holder=self._owner)
-            case KeepGuardrails(state=state, verdicts=verdicts):
-                told = [announce(verdict) for verdict in verdicts]
-                store.runs.set_guardrails(run_id, state.to_json(), action.targets, told, holder=self._owner)
 
     def _transition(
         self,

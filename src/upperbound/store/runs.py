@@ -308,13 +308,24 @@ class RunRepository:
         targets: Mapping[str, int],
         events: Sequence[NewEvent] = (),
         *,
+        seen: RunRow | None = None,
         holder: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Write what the guardrails remember with the targets they have changed and what tells of them.
 
-        All of it or nothing. Raises :class:`RunNotFound`.
+        All of it or nothing. Nothing, if ``seen`` is given, unless the run is RUNNING with the targets and the
+        guardrails' state that it had then: what was decided on an older row, or was carried out before, is not done
+        (again). Says whether it was written. Raises :class:`RunNotFound`.
         """
-        self._set_targets(run_id, targets, {"guardrail_state": dict(state)}, events=events, holder=holder)
+        return self._set_targets(
+            run_id,
+            targets,
+            {"guardrail_state": dict(state)},
+            expected=seen.worker_targets if seen else None,
+            guarded=seen,
+            events=events,
+            holder=holder,
+        )
 
     def resize(
         self,
@@ -376,6 +387,7 @@ class RunRepository:
         changes: Mapping[str, Any],
         *,
         expected: Mapping[str, int] | None = None,
+        guarded: RunRow | None = None,
         events: Sequence[NewEvent] = (),
         next_sequence: int | None = None,
         holder: str | None = None,
@@ -383,7 +395,12 @@ class RunRepository:
         runs = run_status.c
         with self._database.transaction() as connection:
             query = sa.select(
-                runs.status, runs.worker_targets, runs.total_workers_expected, runs.lease_owner, runs.next_sequence_id
+                runs.status,
+                runs.worker_targets,
+                runs.total_workers_expected,
+                runs.lease_owner,
+                runs.next_sequence_id,
+                runs.guardrail_state,
             )
             row = connection.execute(query.where(runs.run_id == run_id).with_for_update()).first()
             if row is None:
@@ -391,6 +408,8 @@ class RunRepository:
             if holder is not None and row.lease_owner != holder:
                 return False
             if next_sequence is not None and row.next_sequence_id != next_sequence:
+                return False
+            if guarded is not None and row.guardrail_state != guarded.guardrail_state:
                 return False
             before = row.worker_targets or {}
             if expected is not None and (row.status != RunStatus.RUNNING or before != expected):

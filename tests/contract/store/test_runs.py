@@ -301,6 +301,22 @@ def test_what_guardrails_remember_is_written_with_the_targets_they_change(store:
     assert (run.guardrail_state, run.worker_targets["worker-1"]) == (state, 7), "all of it or nothing"
 
 
+def test_what_guardrails_decided_on_an_older_row_is_not_done(store: Store, new_run: MakeRun) -> None:
+    store.runs.create(new_run(worker_targets={"worker-0": 8}))
+    assert not store.runs.set_guardrails("run-1", {}, {}, seen=store.runs.get("run-1")), "it does not run yet"
+    run_to(store, RunStatus.RUNNING)
+    lowered = [NewEvent(EventType.SCALE_DOWN, {"worker_id": "worker-0", "previous": 8, "new": 6}, "WORKER")]
+    seen = store.runs.get("run-1")
+    assert store.runs.set_guardrails("run-1", {"at": 1}, {"worker-0": 6}, lowered, seen=seen)
+    assert not store.runs.set_guardrails("run-1", {"at": 1}, {"worker-0": 6}, lowered, seen=seen), "done before"
+    seen = store.runs.get("run-1")
+    assert store.runs.resize("run-1", expected={"worker-0": 6}, targets={"worker-0": 9}, events=[])
+    assert not store.runs.set_guardrails("run-1", {"at": 2}, {"worker-0": 5}, lowered, seen=seen), "changed meanwhile"
+    run = store.runs.get("run-1")
+    assert (run.guardrail_state, run.worker_targets) == ({"at": 1}, {"worker-0": 9})
+    assert len([event for event in store.events.after("run-1") if event.type is EventType.SCALE_DOWN]) == 1
+
+
 def test_a_phase_is_told_of_once_and_only_with_its_change(store: Store, new_run: MakeRun) -> None:
     store.runs.create(new_run())
     told = NewEvent(EventType.SET_PHASE, {"phase": Phase.MEASUREMENT.value})
