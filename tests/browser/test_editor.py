@@ -121,6 +121,11 @@ def test_statements_are_written_for_a_table_that_is_picked_from_the_catalog(
         expect(page.get_by_text("Written from the table's catalog entry")).to_be_visible()
         expect(page.locator("[data-operation]")).to_have_count(4)
         expect(page.get_by_text("Ready to be saved and run")).to_be_visible()
+        page.get_by_role("button", name="Save", exact=True).click()
+        pools = page.get_by_role("region", name="Value pools")
+        pools.get_by_role("button", name="Prepare value pools").click()
+        expect(pools.get_by_role("status")).to_have_text("Prepared.")
+        expect(pools.locator("tbody tr").filter(has_text="label")).to_contain_text("500")
         visitor.screenshot("configure-generated-1280")
 
         field(page, "Measured (s)").fill("1")

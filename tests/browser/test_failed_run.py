@@ -49,7 +49,7 @@ def test_names_are_shown_as_text_whatever_they_hold(visit: Callable[..., Visitor
             page = visitor.page
             page.goto(path)
             expect(page.locator("#content")).to_contain_text("onerror")
-            page.wait_for_load_state("networkidle")
+            visitor.settle()
             assert page.title() != "gone"
             assert page.locator("img[src=x]").count() == 0
             # A path that leads nowhere answers with 404, of which the browser writes a line.

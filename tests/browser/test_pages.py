@@ -25,7 +25,7 @@ def test_every_page_is_free_of_errors_and_barriers_and_fits_the_screen(
     with visit(width=width, dark=dark) as visitor:
         for name, path in PAGES.items():
             page = visitor.go(path.format(prepared=prepared_run, finished=finished_run))
-            page.wait_for_load_state("networkidle")
+            visitor.settle()
             if name == "result":
                 expect(page.get_by_role("log")).to_contain_text("ends its load")
             assert visitor.overflow() == 0, name
@@ -66,6 +66,7 @@ def test_what_is_not_there_says_so(visit: Callable[..., Visitor]) -> None:
             ("/dashboard/none", "There is no such run"),
             ("/dashboard/history/none", "There is no such run"),
             ("/configure/none", "There is no such template"),
+            ("/nowhere", "There is no such page"),
         ):
             page = visitor.go(path)
             expect(page.get_by_text(told)).to_be_visible()

@@ -15,7 +15,7 @@ def test_a_prepared_run_shows_no_ticking_timer_and_opens_no_live_connection(
     with visit() as visitor:
         page = visitor.go(f"/dashboard/{prepared_run}")
         expect(page.get_by_text("The run is prepared and nothing is sent yet")).to_be_visible()
-        page.wait_for_load_state("networkidle")
+        visitor.settle()
         before, asked = controller.counts(), len(visitor.requests)
         visitor.watch(LOOK_ON_S)
         after = controller.counts()
@@ -46,7 +46,7 @@ def test_a_page_that_waits_learns_of_a_start_elsewhere_and_is_quiet_again_after_
         visitor.go(f"/dashboard/history/{run_id}")
         expect(page.get_by_text("The scenario sets none").or_(page.get_by_text("All met"))).to_be_visible()
         expect(page.get_by_role("log")).to_contain_text("ends its load")
-        page.wait_for_load_state("networkidle")
+        visitor.settle()
         before, asked = controller.counts(), len(visitor.requests)
         visitor.watch(LOOK_ON_S)
         assert controller.counts().since(before) == {}

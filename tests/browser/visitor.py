@@ -7,13 +7,15 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, WebSocket, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Route, WebSocket, expect
 from tests.browser.controller import DEADLINE_S
 
 ARTEFACTS = Path(__file__).resolve().parents[2] / "browser-artefacts"
 """Where screenshots are kept, to be looked at."""
 WIDE, NARROW = 1280, 390
 """Pixels of the two screens that every page is looked at on."""
+QUIET_LOOKS = 6
+"""Looks, a tenth of a second apart, without a request on its way."""
 SERIOUS = {"serious", "critical"}
 expect.set_options(timeout=DEADLINE_S * 1000)
 
@@ -37,7 +39,10 @@ class Visitor:
         self.faults: list[str] = []
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
-        self.page.on("request", lambda request: self.requests.append(urlsplit(request.url).path))
+        self._pending = 0
+        self.page.on("request", self._request)
+        self.page.on("requestfinished", self._ended)
+        self.page.on("requestfailed", self._ended)
         self.page.on("websocket", self._websocket)
 
     def __enter__(self) -> Self:
@@ -66,6 +71,24 @@ class Visitor:
         self.websockets.append(urlsplit(websocket.url).path)
         if not websocket.url.startswith(self.url.replace("http", "ws", 1)):
             self.faults.append(f"a connection to elsewhere: {websocket.url}")
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(urlsplit(request.url).path)
+        self._pending += 1
+
+    def _ended(self, _: Request) -> None:
+        self._pending -= 1
+
+    def settle(self) -> None:
+        """Wait until the page has asked for nothing for a while."""
+        quiet = 0
+
+        def is_quiet() -> bool:
+            nonlocal quiet
+            quiet = 0 if self._pending else quiet + 1
+            return quiet >= QUIET_LOOKS
+
+        self.until(is_quiet, "the page has everything it asks for")
 
     def go(self, path: str) -> Page:
         """Open a page, and wait until it can be used."""

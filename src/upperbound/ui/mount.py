@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from nicegui import Client, ui
 from nicegui import app as pages
-from nicegui import ui
+from nicegui.page import page as page_at
 
 import upperbound
+from upperbound.ui.components.html import link
+from upperbound.ui.components.panel import empty
+from upperbound.ui.layout import frame
 from upperbound.ui.pages import configure, dashboard, history, result, settings, templates
 from upperbound.ui.services import UiServices
 
@@ -30,6 +34,7 @@ def mount_ui(app: FastAPI, services: UiServices) -> None:
     )
     for page in (templates, configure, dashboard, history, result, settings):
         page.install(services)
+    pages.add_exception_handler(404, _no_such_page)
     ui.run_with(
         app,
         title="Upperbound",
@@ -41,3 +46,14 @@ def mount_ui(app: FastAPI, services: UiServices) -> None:
         binding_refresh_interval=None,
         show_welcome_message=False,
     )
+
+
+async def _no_such_page(request: Request, _: Exception) -> Response:
+    """Answer for a path that leads nowhere."""
+    with (
+        Client(page_at(""), request=request) as client,
+        frame("No such page", ""),
+        empty("There is no such page", "It may have moved, or the address has a slip in it."),
+    ):
+        link("Templates", "/", "btn")
+    return client.build_response(request, 404)

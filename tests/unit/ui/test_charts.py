@@ -52,6 +52,15 @@ def test_lines_of_a_chart_differ_in_more_than_their_colour(build: Any) -> None:
     assert len({one["name"] for one in series}) == len(series)
 
 
+@pytest.mark.parametrize(
+    ("last_s", "planned_s", "end"), [(0, 25, 25), (0, 600, 60), (61, 600, 120), (500, 600, 600), (610, 600, 610)]
+)
+def test_the_axis_of_a_long_run_grows_with_it(last_s: float, planned_s: float, end: float) -> None:
+    line = Line("qps", "QPS", [(last_s, 5.0)])
+    chart = TimeChart([line], "@rate", "op/s", planned_s=planned_s, grows=True)
+    assert time_options(chart)["xAxis"]["max"] == end
+
+
 def test_the_axis_reaches_to_the_planned_end_from_the_first_second_on_and_further_when_the_run_does() -> None:
     assert time_options(throughput(SHAPE, {}))["xAxis"]["max"] == 25
     assert time_options(throughput(SHAPE, {"qps": [(31.0, 5.0)]}))["xAxis"]["max"] == 31.0
@@ -79,9 +88,9 @@ def test_the_rate_to_offer_is_drawn_in_an_open_loop_alone() -> None:
     assert "target" not in {line.key for line in throughput(closed, COLUMNS).lines}
 
 
-def test_a_chart_is_zoomed_only_where_that_is_asked_for() -> None:
-    assert time_options(throughput(SHAPE, COLUMNS))["dataZoom"] == []
-    kinds = [zoom["type"] for zoom in time_options(throughput(SHAPE, COLUMNS, zoom=True))["dataZoom"]]
+def test_charts_of_finished_runs_can_be_zoomed() -> None:
+    assert time_options(throughput(SHAPE, COLUMNS, live=True))["dataZoom"] == []
+    kinds = [zoom["type"] for zoom in time_options(throughput(SHAPE, COLUMNS))["dataZoom"]]
     assert kinds == ["inside", "slider"]
 
 

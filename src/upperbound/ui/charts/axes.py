@@ -12,6 +12,7 @@ PALETTE: Final = tuple(f"var(--s{number})" for number in range(1, 9))
 """Colours of series, told apart by line style and legend as well."""
 FEW: Final = 4
 """A line of fewer points has dots, because a line of one cannot be seen; the page's chart knows the number, too."""
+FIRST_AXIS_S: Final = 60.0
 DASHES: Final = ("solid", "dashed", "dotted")
 TEXT: Final = "var(--text-3)"
 LINE: Final = "var(--line)"
@@ -67,6 +68,8 @@ class TimeChart:
     planned_s: float | None = None
     """How long the run is planned to take: the axis is that long from the first second on."""
     zoom: bool = False
+    grows: bool = False
+    """Points are still added: the axis begins with :data:`FIRST_AXIS_S` and doubles up to the plan as they come."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Options that go over these."""
 
@@ -74,9 +77,10 @@ class TimeChart:
 def time_options(chart: TimeChart) -> dict[str, Any]:
     """Return what ECharts draws."""
     legend = len(chart.lines) > 1
-    # The axis reaches to the planned end, and further when the run does.
-    end = max([chart.planned_s or 0.0, *(line.points[-1][0] for line in chart.lines if line.points)])
+    last_s = max([0.0, *(line.points[-1][0] for line in chart.lines if line.points)])
+    planned_s = chart.planned_s or 0.0
     return {
+        "planned": planned_s,
         "animation": False,
         "textStyle": {"fontFamily": "Inter, system-ui, sans-serif"},
         "grid": {
@@ -100,7 +104,7 @@ def time_options(chart: TimeChart) -> dict[str, Any]:
         "xAxis": {
             "type": "value",
             "min": 0,
-            "max": max(1.0, end),
+            "max": max(1.0, axis_end(last_s, planned_s) if chart.grows else max(planned_s, last_s)),
             "axisLabel": {"color": TEXT, "fontSize": 11, "formatter": "@clock", "hideOverlap": True},
             "axisLine": {"lineStyle": {"color": LINE}},
             "axisTick": {"lineStyle": {"color": LINE}},
@@ -112,6 +116,14 @@ def time_options(chart: TimeChart) -> dict[str, Any]:
         "series": [_series(line, chart, first=index == 0) for index, line in enumerate(chart.lines)],
         **chart.extra,
     }
+
+
+def axis_end(last_s: float, planned_s: float) -> float:
+    """Return how far an axis reaches while points are added; the page's chart goes on by the same rule."""
+    end = FIRST_AXIS_S
+    while end < last_s:
+        end *= 2
+    return max(last_s, min(end, planned_s))
 
 
 def tooltip(trigger: Literal["axis", "item"] = "axis") -> dict[str, Any]:
@@ -193,10 +205,16 @@ def bands_of(bands: Sequence[Band]) -> dict[str, Any]:
     """Return the phases behind a series, each with its name."""
     return {
         "silent": True,
-        "label": {"color": TEXT, "fontSize": 10, "position": "insideTopLeft", "distance": 4},
+        "label": {"color": TEXT, "fontSize": 10, "distance": 4},
         "data": [
             [
-                {"name": band.name, "xAxis": band.begin_s, "itemStyle": {"color": band.color}},
+                {
+                    "name": band.name,
+                    "xAxis": band.begin_s,
+                    "itemStyle": {"color": band.color},
+                    # At opposite ends, so that the name of a short phase stands beside that of the next.
+                    "label": {"position": "insideTopRight" if band is bands[-1] else "insideTopLeft"},
+                },
                 {"xAxis": band.end_s},
             ]
             for band in bands

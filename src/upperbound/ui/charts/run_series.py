@@ -82,17 +82,17 @@ def bands(shape: RunShape) -> list[Band]:
     return [*found, Band("Measurement", shape.warmup_s, shape.planned_s)]
 
 
-def throughput(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeChart:
+def throughput(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
     """Return operations per second."""
     lines = [Line("qps", "Succeeded", columns.get("qps", ()), PALETTE[0], area=True)]
     lines.append(Line("attempted", "Attempted", columns.get("attempted", ()), PALETTE[5], "dashed"))
     if shape.open_loop:
         lines.append(Line("target", "To offer", columns.get("target", ()), PALETTE[2], "dotted"))
     marks = [Mark("objective", shape.min_qps)] if shape.min_qps else []
-    return _chart(shape, lines, "@rate", "operations/s", zoom=zoom, marks=marks)
+    return _chart(shape, lines, "@rate", "operations/s", live=live, marks=marks)
 
 
-def latency(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeChart:
+def latency(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
     """Return percentiles of latency."""
     lines = [
         Line("p50", "p50", columns.get("p50", ()), PALETTE[1]),
@@ -100,36 +100,43 @@ def latency(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeCha
         Line("p99", "p99", columns.get("p99", ()), PALETTE[3], "dotted"),
     ]
     marks = [Mark(f"{key} objective", limit) for key, limit in shape.limits.items()]
-    return _chart(shape, lines, "@ms", "ms", zoom=zoom, marks=marks)
+    return _chart(shape, lines, "@ms", "ms", live=live, marks=marks)
 
 
-def threads(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeChart:
+def threads(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
     """Return threads that are connected, and those wanted."""
     lines = [
         Line("active", "Active", columns.get("active", ()), PALETTE[1], area=True, step=True),
         Line("wanted", "Wanted", columns.get("wanted", ()), PALETTE[5], "dashed", step=True),
     ]
-    return _chart(shape, lines, "@count", "", zoom=zoom)
+    return _chart(shape, lines, "@count", "", live=live)
 
 
-def errors(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeChart:
+def errors(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
     """Return failed operations per second."""
     lines = [Line("errors", "Failed", columns.get("errors", ()), PALETTE[4], area=True)]
-    return _chart(shape, lines, "@rate", "failed/s", zoom=zoom)
+    return _chart(shape, lines, "@rate", "failed/s", live=live)
 
 
-def reads_and_writes(shape: RunShape, columns: Columns, *, zoom: bool = False) -> TimeChart:
+def reads_and_writes(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
     """Return operations per second by whether they change data."""
     lines = [
         Line("reads", "Reads", columns.get("reads", ()), PALETTE[1]),
         Line("writes", "Writes", columns.get("writes", ()), PALETTE[2], "dashed"),
     ]
-    return _chart(shape, lines, "@rate", "operations/s", zoom=zoom)
+    return _chart(shape, lines, "@rate", "operations/s", live=live)
 
 
 def _chart(
-    shape: RunShape, lines: list[Line], unit: Format, axis: str, *, zoom: bool, marks: Sequence[Mark] = ()
+    shape: RunShape, lines: list[Line], unit: Format, axis: str, *, live: bool, marks: Sequence[Mark] = ()
 ) -> TimeChart:
     return TimeChart(
-        lines=lines, unit=unit, axis=axis, bands=bands(shape), marks=marks, planned_s=shape.planned_s, zoom=zoom
+        lines=lines,
+        unit=unit,
+        axis=axis,
+        bands=bands(shape),
+        marks=marks,
+        planned_s=shape.planned_s,
+        zoom=not live,
+        grows=live,
     )

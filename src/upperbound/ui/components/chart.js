@@ -69,7 +69,14 @@ export default {
         // A line of one point cannot be seen: as long as there are few they are dots.
         changed.push({ id: series.id, data: series.data, showSymbol: series.data.length < FEW });
       }
-      this.chart.setOption({ series: changed }, { lazyUpdate: true });
+      const last = Math.max(0, ...this.current.series.map((one) => one.data.at(-1)?.[0] ?? 0));
+      const axis = this.current.xAxis;
+      if (last > axis.max) {
+        // As the options were made: doubled up to the plan, and as far as the run goes beyond it.
+        while (axis.max < last && axis.max < this.current.planned) axis.max = Math.min(axis.max * 2, this.current.planned);
+        axis.max = Math.max(axis.max, last);
+      }
+      this.chart.setOption({ series: changed, xAxis: { max: axis.max } }, { lazyUpdate: true });
       this.$el.dataset.points = Math.max(0, ...this.current.series.map((one) => one.data?.length ?? 0));
     },
     update_chart() {

@@ -20,6 +20,7 @@ from upperbound.ui.layout import frame
 from upperbound.ui.pages.configure.basics import basics, objectives
 from upperbound.ui.pages.configure.load import LoadSection
 from upperbound.ui.pages.configure.operations import OperationsSection
+from upperbound.ui.pages.configure.pools import PoolsSection
 from upperbound.ui.pages.configure.target import TargetSection
 from upperbound.ui.run_about import load_words, target_words, time_words
 from upperbound.ui.services import UiServices, in_thread
@@ -64,6 +65,7 @@ class ConfigurePage:
                     self._target = TargetSection(self._services, self._form, self)
                     LoadSection(self._form)
                     self._operations = OperationsSection(self._services, self._form, self)
+                    self._pools = PoolsSection(self._services, self, self._saved)
                     objectives(self._form)
                 with Tag("div", cls="aside"):
                     with panel("Summary"):
@@ -101,6 +103,7 @@ class ConfigurePage:
         self._summary.clear()
         with self._summary:
             self._summarize(self._verdict, others)
+        await self._pools.refresh()
 
     def _take_password(self) -> None:
         """Take a password out of the URL as soon as one is typed: it is never part of a template."""
@@ -160,6 +163,7 @@ class ConfigurePage:
             origin.template_id, origin.version = row.template_id, row.latest_version
             origin.saved = f"{row.updated_by}, {row.updated_at:%Y-%m-%d %H:%M} UTC"
             self._say_origin()
+            await self._pools.refresh()
         except UpperboundError as error:
             self._toasts.error(error)
             return False
@@ -176,6 +180,11 @@ class ConfigurePage:
                 self._services.controller.prepare, self._verdict.loaded, template=template, password=self.password
             )
             go_to(f"/dashboard/{run_id}")
+
+    def _saved(self) -> TemplateRef | None:
+        """Return the version that was saved last."""
+        origin = self._origin
+        return TemplateRef(origin.template_id, origin.version) if origin.template_id else None
 
     def _say_origin(self) -> None:
         origin = self._origin

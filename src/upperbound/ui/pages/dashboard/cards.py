@@ -32,19 +32,17 @@ class Cards:
     def update(self, update: RunUpdate) -> None:
         """Show the figures of an update; in the last one they are those of the whole measurement."""
         metrics, so_far = update.run.aggregate_metrics, update.run.phase_metrics
-        whole = "warmup" if so_far.phase is Phase.WARMUP else "measurement"
+        whole = "in warmup" if so_far.phase is Phase.WARMUP else "so far"
         if update.final:
             self._qps.update(rate(metrics.qps), "whole measurement")
         else:
-            self._qps.update(rate(metrics.qps), f"{rate(so_far.qps)} over the {whole}")
+            self._qps.update(rate(metrics.qps), f"{rate(so_far.qps)} {whole}")
         for tile, value, mean in (
             (self._p50, metrics.p50_latency_ms, so_far.p50_latency_ms),
             (self._p95, metrics.p95_latency_ms, so_far.p95_latency_ms),
             (self._p99, metrics.p99_latency_ms, so_far.p99_latency_ms),
         ):
-            tile.update(
-                milliseconds(value), "whole measurement" if update.final else f"{milliseconds(mean)} over the {whole}"
-            )
+            tile.update(milliseconds(value), "whole measurement" if update.final else f"{milliseconds(mean)} {whole}")
         failed = metrics.total_errors
         self._errors.update(percent(100 * metrics.error_rate), f"{count(failed)} failed", bad=failed > 0)
         self._operations.update(

@@ -55,6 +55,6 @@ class LiveCharts:
 
 
 def _draw(title: str, build: Build, shape: RunShape, columns: Columns) -> tuple[Chart, list[str]]:
-    chart = build(shape, columns)
+    chart = build(shape, columns, live=True)
     with panel(title, chart.axis, flush=True):
         return Chart(time_options(chart), f"{title} over the time of the run"), [line.key for line in chart.lines]

@@ -89,7 +89,7 @@ def over_time(columns: Columns, shape: RunShape, show_time: Show) -> None:
         *([("Reads and writes", reads_and_writes)] if shape.writes else []),
     ]
     for title, build in builders:
-        _time_chart(title, build(shape, columns, zoom=True), show_time)
+        _time_chart(title, build(shape, columns), show_time)
 
 
 def _time_chart(title: str, chart: TimeChart, show_time: Show) -> None:
