@@ -29,6 +29,7 @@ from upperbound.api.routes import (
     runs,
     templates,
     tests,
+    value_pools,
 )
 from upperbound.api.services import ControllerServices, in_thread
 
@@ -40,6 +41,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     runs.router,
     catalog.router,
     templates.router,
+    value_pools.router,
     info.router,
     live.router,
     login.router,

@@ -17,7 +17,7 @@ from upperbound.views.live_payload import RunUpdateMessage
 TAGS: Final = {
     "tests": "Runs: prepared from templates, started, stopped, listed, deleted.",
     "results": "What was measured, over time and query by query, and what was said meanwhile.",
-    "live": "What a run shows while it goes on. `/ws/test/{run_id}` sends a `RunUpdateMessage` a second over a WebSocket.",
+    "live": "What a run shows while it goes on: `/ws/test/{run_id}` sends a `RunUpdateMessage` a second.",
     "runs": "The same for programs that bring their own scenario.",
     "templates": "Scenarios that are kept, with every version of each, and those that are built in.",
     "catalog": "What a target holds.",
@@ -78,6 +78,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
         "table": "public.orders",
         "preset": "READ_HEAVY",
     },
+    "PreparePools": {"credentials": {"password": "the target's password"}},
     "Rename": {"name": "orders, mostly reads"},
     "Duplicate": {"name": "a copy of orders"},
     "Tags": {"tags": {"team": "data", "draft": None}},

@@ -3,7 +3,7 @@
 from fastapi import Response
 
 from upperbound.api.parameters import Credentials
-from upperbound.api.services import ControllerServices, in_thread
+from upperbound.api.services import ControllerServices, in_thread, with_target
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.scenario.loader import LoadedScenario
@@ -49,7 +49,7 @@ async def prepare(
 ) -> RunState:
     """Make a run that is PREPARED; nothing is started for it but an embedded server."""
     password = credentials.password if credentials else loaded.password
-    run_id = await in_thread(services.controller.prepare, loaded, template=template, password=password)
+    run_id = await with_target(services, services.controller.prepare, loaded, template=template, password=password)
     response.headers["location"] = f"/api/tests/{run_id}"
     return await run_state(services, run_id, warnings=loaded.warnings)
 
@@ -57,7 +57,7 @@ async def prepare(
 async def start(services: ControllerServices, run_id: str, request: StartRequest | None) -> RunState:
     """Start a prepared run: its workers are launched when this returns."""
     password = request.credentials.password if request and request.credentials else None
-    await in_thread(services.controller.start, run_id, password=password)
+    await with_target(services, services.controller.start, run_id, password=password)
     return await run_state(services, run_id)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Final, ParamSpec, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
@@ -18,6 +18,8 @@ from upperbound.orchestrator.controller import Controller
 from upperbound.store.engine import Store
 from upperbound.views.settings import SettingEntry
 
+TARGET_CALLS: Final = 8
+"""Requests that may wait for targets at once; others wait for their turn."""
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
@@ -38,6 +40,8 @@ class ControllerServices:
     debug: bool = False
     pushes: LivePushes | None = None
     """What workers of runs that are started here push; None lets nobody push."""
+    target_calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(TARGET_CALLS))
+    """Threads that may wait for targets."""
     answers: SettledAnswers = field(init=False)
     """What was worked out about runs that are over."""
 
@@ -67,6 +71,16 @@ def live_of(connection: HTTPConnection) -> LiveHub:
 
 Live = Annotated[LiveHub, Depends(live_of)]
 """The same, as a route's argument."""
+
+
+async def with_target(
+    services: ControllerServices,
+    function: Callable[Arguments, Result],
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Result:
+    """Call what may wait long for a target in a thread, of which there are few: reading stays quick meanwhile."""
+    return await to_thread.run_sync(lambda: function(*arguments, **named), limiter=services.target_calls)
 
 
 async def in_thread(

@@ -1,7 +1,6 @@
 """``upperbound template prepare``: value pools, sampled from the target once and kept for every run of a template."""
 
 import json
-import secrets
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,11 +72,8 @@ def _order(name: str, found: "FoundScenario", url: str | None) -> "PoolOrder":
     from upperbound.cli.data import target_of
     from upperbound.cli.users import user_name
     from upperbound.errors import ConfigurationError
-    from upperbound.orchestrator.value_pools import PoolOrder
-    from upperbound.scenario.model import PostgresTarget
-    from upperbound.targets.postgres import ConnInfo
+    from upperbound.orchestrator.value_pools import PREPARING, template_order
 
-    scenario, program = found.loaded.scenario, "upperbound:prepare"
     if found.template is None:
         is_file = Path(name).exists()
         what, how = ("a file", "import") if is_file else ("a built-in scenario", "duplicate")
@@ -86,16 +82,8 @@ def _order(name: str, found: "FoundScenario", url: str | None) -> "PoolOrder":
             f"{name} is {what}, and value pools are kept for templates; each run of it samples its own",
             hint=f"`{command}` makes a template of it",
         )
-    if not isinstance(scenario.target, PostgresTarget):
-        raise ConfigurationError(
-            f"the server of {scenario.name!r} is started for each run, which samples its own value pools",
-            hint="pools are prepared for scenarios with target.kind postgres",
-        )
-    own = ConnInfo(scenario.target.url, found.loaded.password, program)
-    info = own if url is None else target_of(url, program)
-    given = scenario.workload.seed
-    seed = secrets.randbits(31) if given is None else given
-    return PoolOrder(scenario, found.template, info, seed=seed, sampled_by=user_name())
+    target = None if url is None else target_of(url, PREPARING)
+    return template_order(found, target, sampled_by=user_name())
 
 
 def _print_result(name: str, pools: "Sequence[PoolRow]", seconds: float, *, as_json: bool) -> None:

@@ -1,23 +1,29 @@
 """Which value pools a run takes its values from: those prepared for its template where they fit, else its own."""
 
+import secrets
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Final
 
 from upperbound.domain.value_pools import Coverage, PoolNeed, cover, table_change
-from upperbound.errors import StoreError, TemplateNotFound
+from upperbound.errors import ConfigurationError, StoreError, TemplateNotFound
 from upperbound.orchestrator.pool_sampling import NoWatcher, PoolWatcher, SampleOrder, pool_connection, sample_pools
 from upperbound.scenario.identifiers import quote_name
-from upperbound.scenario.model import Scenario
+from upperbound.scenario.model import PostgresTarget, Scenario
 from upperbound.scenario.pool_needs import pool_needs
 from upperbound.store.engine import Store
+from upperbound.store.library import FoundScenario
 from upperbound.store.templates import TemplateRef
 from upperbound.store.value_pools import PoolRow
 from upperbound.targets.pg_catalog import type_name
 from upperbound.targets.pg_describe import Connection
 from upperbound.targets.pg_table_state import table_state, target_identity
 from upperbound.targets.postgres import ConnInfo, column_type
+
+PREPARING: Final = "upperbound:prepare"
+"""What a server shows of a session that samples for a template."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,25 @@ class ChosenPools:
     def warnings(self) -> tuple[str, ...]:
         """What the user should know, and what to do about it."""
         return tuple(f"{note}: {self.advice}" for note in self.notes)
+
+
+def template_order(found: FoundScenario, target: ConnInfo | None, *, sampled_by: str) -> PoolOrder:
+    """Return the pools that a template wants, from its own target or another.
+
+    Raises:
+        ConfigurationError: its server is not there before a run.
+    """
+    assert found.template is not None, "pools are kept for templates"
+    scenario = found.loaded.scenario
+    if not isinstance(scenario.target, PostgresTarget):
+        raise ConfigurationError(
+            f"the server of {scenario.name!r} is started for each run, which samples its own value pools",
+            hint="pools are prepared for scenarios with target.kind postgres",
+        )
+    own = ConnInfo(scenario.target.url, found.loaded.password, PREPARING)
+    given = scenario.workload.seed
+    seed = secrets.randbits(31) if given is None else given
+    return PoolOrder(scenario, found.template, target or own, seed=seed, sampled_by=sampled_by)
 
 
 def prepare_template(store: Store, order: PoolOrder, watcher: PoolWatcher | None = None) -> list[PoolRow]:

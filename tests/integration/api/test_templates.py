@@ -157,3 +157,21 @@ def test_a_scenario_is_generated_for_a_table_and_can_be_kept_and_run(server: Ser
     assert answer.status_code == 201, answer.text
     missing = server.http.post("/api/templates/generate", json=asked(server, table="public.nothing"))
     assert (missing.status_code, missing.json()["code"]) == (422, "target_mismatch")
+
+
+def test_value_pools_are_prepared_for_a_template(server: Serving) -> None:
+    template = made(server)
+    path = f"/api/templates/{template['template_id']}/pools"
+    before = server.get(path)
+    assert (before["needed"], before["servers"]) == (["id"], [])
+    answer = server.http.post(path, json={"credentials": server.credentials})
+    assert answer.status_code == 200, answer.text
+    [prepared] = answer.json()["servers"]
+    assert [(pool["column"], pool["prepared"]) for pool in prepared["pools"]] == [("id", True)]
+    assert prepared["missing"] == []
+    assert server.get(path) == answer.json()
+    refused = server.http.post("/api/templates/demo/pools")
+    assert (refused.status_code, refused.json()["code"]) == (409, "template_conflict")
+    copied = server.http.post("/api/templates/demo/duplicate", json={"name": "mine"}).json()["template_id"]
+    embedded = server.http.post(f"/api/templates/{copied}/pools")
+    assert (embedded.status_code, embedded.json()["code"]) == (422, "configuration_invalid")

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr
 
 from upperbound.api.errors import CHANGE, problem_responses
 from upperbound.api.parameters import Credentials, Text
-from upperbound.api.services import ControllerServices, Services, in_thread
+from upperbound.api.services import ControllerServices, Services, with_target
 from upperbound.errors import ConfigurationError
 from upperbound.scenario.connection_url import check_url, split_password
 from upperbound.scenario.identifiers import IdentifierError, parse_column
@@ -182,7 +182,7 @@ async def capabilities(given: TargetInput, services: Services) -> PostgresCapabi
         with catalog_connection(target) as connection:
             return read_capabilities(connection)
 
-    return await in_thread(ask)
+    return await with_target(services, ask)
 
 
 @router.post("/templates/generate", summary="Generate a scenario for a table", tags=["templates"], responses=ANSWERS)
@@ -202,7 +202,7 @@ async def generate(given: GenerateInput, services: Services) -> GeneratedTemplat
             warnings=list(made.warnings),
         )
 
-    return await in_thread(make)
+    return await with_target(services, make)
 
 
 async def _ask(
@@ -215,7 +215,7 @@ async def _ask(
         with catalog_connection(target) as connection:
             return question(PostgresCatalog(connection), own)
 
-    return await in_thread(ask)
+    return await with_target(services, ask)
 
 
 def _target(
