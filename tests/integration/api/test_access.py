@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
-from tests.integration.api.serving import TOKEN, Serving, serving
+from tests.integration.api.serving import ANSWER_S, TOKEN, Serving, serving
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from upperbound.api.access.policy import AccessPolicy
 from upperbound.api.access.users import UsersFile
@@ -266,3 +268,31 @@ def test_a_body_that_does_not_say_how_large_it_is_is_cut_off(shared: Serving) ->
 
     answer = shared.http.post("/api/login", content=parts(), headers=AS_JSON)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+SOCKETS = [
+    ("no credentials", True, {}, 401),
+    ("wrong token", True, {"Authorization": "Bearer wrong"}, 401),
+    ("from elsewhere, with the token", True, {"Authorization": f"Bearer {TOKEN}", "Origin": "https://evil.com"}, 403),
+    ("right token", True, {"Authorization": f"Bearer {TOKEN}"}, None),
+    ("from elsewhere", False, {"Origin": "https://evil.com"}, 403),
+    ("from a sandbox", False, {"Origin": "null"}, 403),
+    ("own machine", False, {}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "asks", "headers", "status"), SOCKETS, ids=[name for name, *_ in SOCKETS])
+def test_an_attempt_to_watch_a_run(
+    guarded: Serving, shared: Serving, name: str, asks: bool, headers: dict[str, str], status: int | None
+) -> None:
+    served = guarded if asks else shared
+    url = served.base_url.replace("http", "ws", 1) + "/ws/test/no-such-run"
+    if status is not None:
+        with pytest.raises(InvalidStatus) as refused, connect(url, additional_headers=headers):
+            pass
+        assert refused.value.response.status_code == status
+        return
+    with connect(url, additional_headers=headers) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(ANSWER_S)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4404, name
