@@ -190,6 +190,10 @@ def _run_folder(run_id: str) -> Path:
     return Path(home) / "runs" / run_id
 
 
+class _CalledOff(Exception):
+    """The load will not begin."""
+
+
 class _Worker:
     """One worker with its configuration loaded."""
 
@@ -269,7 +273,10 @@ class _Worker:
                 self._config, prepared, recorder, errors, group_id=options.group_id
             )
             stack.callback(executor.close)
-            executor.open(self._threads, self._report_progress)
+            try:
+                executor.open(self._threads, self._report_progress)
+            except _CalledOff:
+                return self._leave_early()
             control.report(f"{self._threads} connections open")
             log.info("connected: %d connections to %s", self._threads, conninfo.url)
             if control.is_stopping:
@@ -407,7 +414,10 @@ class _Worker:
         )
 
     def _report_progress(self, number: int) -> None:
+        """Say how many connections are open, and open no more of them for a run that was called off."""
         self._control.report(f"{number} of {self._threads} connections open")
+        if self._control.is_stopping:
+            raise _CalledOff
 
     def _on_recorder_error(self, error: QueryLogError) -> None:
         """End a load whose log cannot be kept; called in the recorder's thread."""
