@@ -181,8 +181,10 @@ def test_a_run_is_watched_from_before_its_start_to_its_end(
     assert max(map(abs, one.distances_s)) < 1.0
     assert shown[-1] == pytest.approx(store.runs.get(run_id).elapsed_s or 0.0, abs=0.001)
 
-    measured = [update for update in updates if update["phase"] == "MEASUREMENT"]
-    assert len(measured) >= 4
+    # In the first second of the measurement the newest figures may be those of the warmup, and are marked so.
+    measured = [update for update in updates if update["run"]["phase_metrics"]["phase"] == "MEASUREMENT"]
+    measured = [update for update in measured if update["phase"] == "MEASUREMENT"]
+    assert len(measured) >= 3
     totals = [update["ops"]["total"] for update in measured]
     assert totals == sorted(totals)
     assert len(set(totals)) >= len(totals) - 1
@@ -273,7 +275,7 @@ def test_only_the_token_of_the_run_opens_its_door(store: Store, tmp_path: Path) 
             answer = client.post(place, json=bad, headers=bearer)
             assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")
         assert client.post(place, content=b"{", headers=bearer).status_code == 422
-        too_much = client.post(place, json={**good, "figures": {"x": "y" * 2**20}}, headers=bearer)
+        too_much = client.post(place, json={**good, "figures": {"x": "y" * 5 * 2**20}}, headers=bearer)
         assert too_much.status_code == 413
         taken = client.post(place, json=good, headers=bearer)
         assert (taken.status_code, taken.json()) == (200, {"again_in_s": 3.0})
