@@ -18,6 +18,7 @@ def test_a_first_visitor_runs_a_built_in_scenario_watches_it_and_stops_it(
         page.wait_for_url("**/dashboard/*")
         page.get_by_role("button", name="Start", exact=True).click()
         expect(page.locator("[data-status=RUNNING]")).to_be_visible()
+        expect(page.locator(".phases li.now")).to_contain_text("Running")
 
         seen: set[tuple[str, str, str]] = set()
         tiles = ("qps", "p95", "operations")
