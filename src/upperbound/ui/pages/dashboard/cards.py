@@ -18,7 +18,8 @@ QPS_TIP: Final = "Operations that succeeded per second, over the last interval. 
 class Cards:
     """Throughput, latency and errors of a run that goes on."""
 
-    def __init__(self, *, open_loop: bool) -> None:
+    def __init__(self, *, open_loop: bool, writes: bool) -> None:
+        self._writes = writes
         kind = "response time, from when it was due" if open_loop else "service time, from the send"
         tip = f"{MERGED_TIP} It is {kind}."
         with tiles("Figures of the last second"):
@@ -45,6 +46,7 @@ class Cards:
             tile.update(milliseconds(value), "whole measurement" if update.final else f"{milliseconds(mean)} {whole}")
         failed = metrics.total_errors
         self._errors.update(percent(100 * metrics.error_rate), f"{count(failed)} failed", bad=failed > 0)
-        self._operations.update(
-            count(metrics.total_ops), f"{count(metrics.read_count)} reads, {count(metrics.write_count)} writes"
-        )
+        shares = f"{count(metrics.read_count)} reads"
+        if self._writes:
+            shares += f", {count(metrics.write_count)} writes"
+        self._operations.update(count(metrics.total_ops), shares)

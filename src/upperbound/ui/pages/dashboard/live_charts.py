@@ -30,7 +30,7 @@ class LiveCharts:
         """Draw what has been so far; ``columns`` are empty for a run that begins."""
         self._errors_before: int | None = None
         self._phase: object = None
-        with Tag("div", cls="cols-2") as self.grid:
+        with Tag("div", cls="cols-2 even") as self.grid:
             self._charts = [
                 _draw("Throughput", throughput, shape, columns),
                 _draw("Latency", latency, shape, columns),

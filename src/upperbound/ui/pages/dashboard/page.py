@@ -94,7 +94,7 @@ class DashboardPage:
         shape = shape_of(scenario)
         if not shape.writes:
             note("info", ONLY_READS)
-        self._cards = Cards(open_loop=isinstance(scenario.load, QpsLoad))
+        self._cards = Cards(open_loop=isinstance(scenario.load, QpsLoad), writes=shape.writes)
         if isinstance(scenario.load, FindMaxLoad):
             with panel("Search for the highest load"), Tag("div", cls="stack"):
                 self._step = Tag("p", "Nothing has been tried yet.", "muted", aria_live="polite")

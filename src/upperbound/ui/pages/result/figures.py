@@ -60,7 +60,9 @@ def kinds(summary: RunSummary, scenario: Scenario) -> None:
             total = sum(done.values())
             writes = total - reads
             if total:
-                shown = f"{percent(100 * reads / total, 1)} % reads, {percent(100 * writes / total, 1)} % writes"
+                shown = f"{percent(100 * reads / total, 1)} % reads"
+                if OperationType.WRITE in types.values():
+                    shown += f", {percent(100 * writes / total, 1)} % writes"
                 Tag("p", shown, "muted small")
         with scroll_x("Operations"), Tag("table", cls="table"):
             with Tag("thead"), Tag("tr"):
