@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from upperbound.errors import (
 )
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.event_loop import EventLoopExecutor
+from upperbound.loadgen.opening import Connection
 from upperbound.loadgen.recorder import Recorder
 from upperbound.planning.pool_values import RunPools, load_pools
 from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
@@ -190,10 +192,6 @@ def _run_folder(run_id: str) -> Path:
     return Path(home) / "runs" / run_id
 
 
-class _CalledOff(Exception):
-    """The load will not begin."""
-
-
 class _Worker:
     """One worker with its configuration loaded."""
 
@@ -260,6 +258,7 @@ class _Worker:
         prepared = prepare(
             self._config, conninfo, group_id=options.group_id, group_count=options.group_count, pools=pools
         )
+        prepared = replace(prepared, connect=self._unless_stopped(prepared.connect))
         errors = ErrorTable()
         recorder = Recorder(
             labels=prepared.labels,
@@ -275,7 +274,9 @@ class _Worker:
             stack.callback(executor.close)
             try:
                 executor.open(self._threads, self._report_progress)
-            except _CalledOff:
+            except TargetError:
+                if not control.is_stopping:
+                    raise
                 return self._leave_early()
             control.report(f"{self._threads} connections open")
             log.info("connected: %d connections to %s", self._threads, conninfo.url)
@@ -414,10 +415,23 @@ class _Worker:
         )
 
     def _report_progress(self, number: int) -> None:
-        """Say how many connections are open, and open no more of them for a run that was called off."""
         self._control.report(f"{number} of {self._threads} connections open")
-        if self._control.is_stopping:
-            raise _CalledOff
+
+    def _unless_stopped(self, connect: Callable[[], Connection]) -> Callable[[], Connection]:
+        """Return what opens a connection for as long as the load is wanted, and raises TargetError after."""
+
+        def is_wanted() -> bool:
+            return not self._control.is_stopping
+
+        def connect_if_wanted() -> Connection:
+            if is_wanted():
+                connection = connect()
+                if is_wanted():
+                    return connection
+                connection.close()
+            raise TargetError("no connection is wanted any more: the load has been stopped")
+
+        return connect_if_wanted
 
     def _on_recorder_error(self, error: QueryLogError) -> None:
         """End a load whose log cannot be kept; called in the recorder's thread."""
