@@ -22,19 +22,26 @@ Visit = Callable[..., Visitor]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium() -> str:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("system package missing: Debian's chromium (as root, scripts/test installs it)")
+    return program
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One for each module: what drives it keeps a loop running in the thread, and other modules run their own."""
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        found = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield found
         found.close()
 
 
 @pytest.fixture(scope="session")
-def controller(browser: Browser) -> Iterator[Controller]:
-    """One that several tests use; the browser comes first, so that none is started in vain."""
+def controller(chromium: str) -> Iterator[Controller]:
+    """One that several tests use; without a browser none is started in vain."""
+    del chromium
     started = Controller()
     yield started
     started.close()
