@@ -40,4 +40,4 @@ def shared(target: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 @pytest.fixture(scope="session")
 def finished(shared: Serving) -> str:
     """A run of the shared server that has completed."""
-    return shared.finished(warmup_seconds=1, duration_seconds=4)
+    return shared.finished(warmup_seconds=2, duration_seconds=4)

@@ -33,7 +33,7 @@ def test_the_series_adds_up_to_the_result(shared: Serving, finished: str, summar
     assert [phase["phase"] for phase in series["phases"]] == ["WARMUP", "MEASUREMENT"]
     ends = [point["elapsed_s"] for point in series["points"]]
     assert ends == sorted(ends)
-    assert ends[-1] == pytest.approx(5.0, abs=0.2)
+    assert ends[-1] == pytest.approx(6.0, abs=0.2)
     assert not series["read_only"]
     for point in measured:
         assert point["reads_per_s"] + point["writes_per_s"] == pytest.approx(point["qps"])
