@@ -3,12 +3,9 @@
 from nicegui import ui
 from starlette.responses import RedirectResponse
 
-from upperbound.errors import RunNotFound, StoreError
-from upperbound.ui.components.html import link
-from upperbound.ui.components.panel import empty, error_note
-from upperbound.ui.layout import frame
 from upperbound.ui.pages.dashboard.page import DashboardPage
-from upperbound.ui.services import UiServices, in_thread
+from upperbound.ui.run_page import run_of_page
+from upperbound.ui.services import UiServices
 from upperbound.ui.settled import is_settled
 
 
@@ -17,26 +14,9 @@ def install(services: UiServices) -> None:
 
     @ui.page("/dashboard/{run_id}")
     async def show(run_id: str) -> RedirectResponse | None:
-        try:
-            run = await in_thread(services.store.runs.get, run_id)
-        except RunNotFound:
-            no_such_run(run_id)
-            return None
-        except StoreError as error:
-            with frame("Run", "Runs"):
-                error_note(error)
-            return None
-        if is_settled(run):
+        run = await run_of_page(services, run_id)
+        if run is not None and is_settled(run):
             return RedirectResponse(f"/dashboard/history/{run_id}", 303)
-        await DashboardPage(services, run).show()
+        if run is not None:
+            await DashboardPage(services, run).show()
         return None
-
-
-def no_such_run(run_id: str) -> None:
-    """Show that there is no run of this id."""
-    ui.context.client.status_code = 404
-    with (
-        frame("No such run", "Runs"),
-        empty("There is no such run", f"{run_id} is not in the store; it may have been deleted."),
-    ):
-        link("Runs", "/history", "btn")

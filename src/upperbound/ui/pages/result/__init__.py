@@ -3,12 +3,9 @@
 from nicegui import ui
 from starlette.responses import RedirectResponse
 
-from upperbound.errors import RunNotFound, StoreError
-from upperbound.ui.components.panel import error_note
-from upperbound.ui.layout import frame
-from upperbound.ui.pages.dashboard import no_such_run
 from upperbound.ui.pages.result.page import ResultPage
-from upperbound.ui.services import UiServices, in_thread
+from upperbound.ui.run_page import run_of_page
+from upperbound.ui.services import UiServices
 from upperbound.ui.settled import is_settled
 
 
@@ -17,16 +14,9 @@ def install(services: UiServices) -> None:
 
     @ui.page("/dashboard/history/{run_id}")
     async def show(run_id: str) -> RedirectResponse | None:
-        try:
-            run = await in_thread(services.store.runs.get, run_id)
-        except RunNotFound:
-            no_such_run(run_id)
-            return None
-        except StoreError as error:
-            with frame("Run", "Runs"):
-                error_note(error)
-            return None
-        if not is_settled(run):
+        run = await run_of_page(services, run_id)
+        if run is not None and not is_settled(run):
             return RedirectResponse(f"/dashboard/{run_id}", 303)
-        await ResultPage(services, run).show()
+        if run is not None:
+            await ResultPage(services, run).show()
         return None
