@@ -1,6 +1,6 @@
 """What people who watch a run cost: the controller's processor time, bytes per viewer, and the run's throughput.
 
-Usage: python benchmarks/live_viewers.py [--viewers 50] [--seconds 60] [--segment 5] [--workers 2] [--threads 8]
+Usage: python benchmarks/live_viewers.py [--viewers 50] [--seconds 240] [--segment 4] [--workers 2] [--threads 8]
 
 A real run on a server with pgbench's tables, looked after by a controller in a process of its own as `upperbound serve`
 does it. In alternating segments of one run the viewers, real WebSocket clients in another process, are there and are
@@ -70,8 +70,8 @@ def main() -> int:
     """Measure, or as a child be the controller or the viewers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", type=int, default=50)
-    parser.add_argument("--seconds", type=int, default=60, help="for how long they watch, all segments together")
-    parser.add_argument("--segment", type=int, default=5, help="seconds of one segment")
+    parser.add_argument("--seconds", type=int, default=240, help="for how long they watch, all segments together")
+    parser.add_argument("--segment", type=int, default=4, help="seconds of one segment")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=8, help="of all workers")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
