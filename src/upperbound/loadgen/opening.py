@@ -40,18 +40,27 @@ class Opener:
     def open_all(self, clients: Iterable[Client], progress: Callable[[int], None]) -> None:
         """Open every client's connection before the load; calls ``progress`` with the number open so far.
 
+        When one fails, no further one is begun, and those on their way are waited for, so that none is left without a
+        client that closes it.
+
         Raises:
             TargetError: one connection could not be opened; those already open are left to the caller to close.
         """
         attempts: dict[Future[Connection], Client] = {self._pool.submit(self._connect): c for c in clients}
-        for number, future in enumerate(as_completed(attempts), 1):
+        failure, number = None, 0
+        for future in as_completed(attempts):
+            if future.cancelled():
+                continue
             try:
                 attempts[future].attach(future.result())
-            except TargetError:
+            except TargetError as error:
+                failure = failure or error
                 for other in attempts:
                     other.cancel()
-                raise
-            progress(number)
+            else:
+                progress(number := number + 1)
+        if failure is not None:
+            raise failure
 
     def open(self, client: Client) -> None:
         """Start to open one client's connection; the outcome arrives in :meth:`arrivals`."""
