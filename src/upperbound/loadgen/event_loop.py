@@ -43,6 +43,9 @@ RECONNECT_FIRST_S, RECONNECT_LONGEST_S = 0.1, 5.0
 CANCEL_TIMEOUT_S = 2.0
 """The longest wait for the server to take one cancel request."""
 
+CANCEL_ROUND_S = 4.0
+"""No further request of a round begins after this: a server that takes none must not hold up whoever asks."""
+
 
 @dataclass(frozen=True)
 class LoopTimes:
@@ -139,16 +142,22 @@ class EventLoopExecutor(Sender):
         return self._in_flight_limit
 
     def cancel_in_flight(self) -> int:
-        """Ask the server to cancel what is in flight; returns how many requests were sent."""
-        busy = [c.connection for c in self._clients if c.operation != IDLE and c.connection is not None]
+        """Ask the server to cancel what is in flight; returns how many requests were sent.
 
-        def cancel(connection: Connection) -> None:
+        Not all of them when the server takes them slowly: this returns after :data:`CANCEL_ROUND_S` and one timeout.
+        """
+        busy = [c.connection for c in self._clients if c.operation != IDLE and c.connection is not None]
+        last_ns = time.perf_counter_ns() + int(CANCEL_ROUND_S * 1e9)
+
+        def cancel(connection: Connection) -> bool:
+            if time.perf_counter_ns() > last_ns:
+                return False
             with contextlib.suppress(psycopg.Error):
                 connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
+            return True
 
         with ThreadPoolExecutor(PARALLEL) as pool:
-            list(pool.map(cancel, busy))
-        return len(busy)
+            return sum(pool.map(cancel, busy))
 
     # Life -------------------------------------------------------------------------------------------------------
 
