@@ -53,21 +53,21 @@ def main() -> int:
         run = made.run_product(workers=2, threads=8, seconds=given.seconds, operations=OPERATIONS)
         log = ds.dataset(log_folder(run.run_folder), format="parquet")
         merged = PhaseFigures.from_json(run.figures)
-        for kind in ["all", *merged.by_operation]:
+        for operation in ["all", *merged.by_operation]:
             wanted = (pc.field("phase") == "MEASUREMENT") & (pc.field("outcome") == "ok")
-            if kind != "all":
-                wanted &= pc.field("kind") == kind
+            if operation != "all":
+                wanted &= pc.field("operation") == operation
             raw = np.sort(log.to_table(columns=["service_us"], filter=wanted)["service_us"].to_numpy())
-            histogram = merged.histogram if kind == "all" else merged.by_operation[kind].histogram
+            histogram = merged.histogram if operation == "all" else merged.by_operation[operation].histogram
             if histogram.total != len(raw):
-                raise SystemExit(f"{kind}: the histogram counts {histogram.total}, the log holds {len(raw)}")
+                raise SystemExit(f"{operation}: the histogram counts {histogram.total}, the log holds {len(raw)}")
             for percentile in PERCENTILES:
                 exact = _order_statistic(raw, percentile)
                 found = histogram.percentile_us(percentile)
                 apart = 100 * abs(found - exact) / exact
                 worst = max(worst, apart)
                 name = f"p{percentile:g}"
-                print(f"{kind:>13} {name:>6}: merged {found:>9,} us, raw {exact:>9,} us, apart {apart:.3f} %")
+                print(f"{operation:>13} {name:>6}: merged {found:>9,} us, raw {exact:>9,} us, apart {apart:.3f} %")
     passed = worst <= BAR_PCT
     print(f"largest difference {worst:.3f} %, wanted at most {BAR_PCT} %: {'passed' if passed else 'failed'}")
     return 0 if passed else 1
