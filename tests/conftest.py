@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.emulators.handle import SnowflakeDatabase, SnowflakeEmulator
 
 from upperbound.targets.embedded.server import EmbeddedServer
 
@@ -32,6 +33,20 @@ def fresh_database(embedded_server: EmbeddedServer) -> Iterator[str]:
         admin.execute(f"CREATE DATABASE {name}")
         yield embedded_server.url_with_password(name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def snowflake_emulator() -> Iterator[SnowflakeEmulator]:
+    """One Snowflake emulator for the whole session; with several test processes, one for each."""
+    with SnowflakeEmulator.start() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def snowflake(snowflake_emulator: SnowflakeEmulator) -> Iterator[SnowflakeDatabase]:
+    """An empty database in an emulated account that is as new: without faults, history, other users or warehouses."""
+    with snowflake_emulator.fresh_database() as database:
+        yield database
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

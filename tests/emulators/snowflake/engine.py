@@ -1,0 +1,157 @@
+"""The engine behind the emulator: fakesnow, which translates Snowflake's SQL to DuckDB's."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import snowflake.connector.errors
+from fakesnow.dialect import parse_one
+from fakesnow.instance import FakeSnow
+from sqlglot import exp
+from tests.emulators.snowflake import history
+from tests.emulators.snowflake.binds import Value
+from tests.emulators.snowflake.errors import OBJECT_MISSING, SqlError, from_engine
+from tests.emulators.snowflake.results import Result, result_of, rowtype_of
+from tests.emulators.snowflake.rewrite import AGGREGATE_TABLE, HISTORY_TABLE, METERING_TABLE, USAGE_TABLE
+
+_METERING_COLUMNS = (
+    ("START_TIME", "TIMESTAMPTZ"),
+    ("END_TIME", "TIMESTAMPTZ"),
+    ("WAREHOUSE_ID", "BIGINT"),
+    ("WAREHOUSE_NAME", "VARCHAR"),
+    ("CREDITS_USED", "DOUBLE"),
+    ("CREDITS_USED_COMPUTE", "DOUBLE"),
+    ("CREDITS_USED_CLOUD_SERVICES", "DOUBLE"),
+)
+
+
+class Engine:
+    """One engine for all sessions, and the tables in it that tell the history of statements."""
+
+    def __init__(self) -> None:
+        self._fake = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False)
+        self._own = self._fake.duck_conn.cursor()
+        self._lock = threading.Lock()
+        self._own.execute("ATTACH ':memory:' AS EMULATOR")
+        self._own.execute("CREATE SCHEMA EMULATOR.PUBLIC")
+        columns = [(name, kind) for name, kind, _ in history.COLUMNS]
+        self._create(HISTORY_TABLE, columns)
+        self._create(USAGE_TABLE, columns)
+        self._create(AGGREGATE_TABLE, history.AGGREGATE_COLUMNS)
+        self._create(METERING_TABLE, _METERING_COLUMNS)
+
+    def connect(self, database: str | None, schema: str | None) -> Any:
+        """Open a connection; a database or schema that there is not is left unset, as Snowflake does."""
+        known = database if database and self.has_database(database) else None
+        return self._fake.connect(known, schema if known else None)
+
+    def has_database(self, database: str) -> bool:
+        """Tell whether there is a database."""
+        with self._lock:
+            found = self._own.execute("SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [database])
+            return found.fetchone() is not None
+
+    def schemas(self, database: str) -> set[str]:
+        """Return the names of a database's schemas."""
+        with self._lock:
+            sql = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?"
+            return {str(row[0]) for row in self._own.execute(sql, [database]).fetchall()}
+
+    def databases(self) -> list[str]:
+        """Return the names of the databases that sessions created."""
+        with self._lock:
+            rows = self._own.execute("SELECT database_name FROM duckdb_databases() WHERE NOT internal").fetchall()
+        return sorted(str(row[0]) for row in rows if row[0] not in ("memory", "_fs_global", "EMULATOR"))
+
+    def fill(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Put rows into one of the emulator's own tables in place of those that it has."""
+        held = [list(row) for row in rows]
+        with self._lock:
+            self._own.execute("BEGIN")
+            self._own.execute(f"DELETE FROM {table}")
+            if held:
+                marks = ", ".join("?" * len(held[0]))
+                self._own.executemany(f"INSERT INTO {table} VALUES ({marks})", held)
+            self._own.execute("COMMIT")
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query of DuckDB's own and return its rows."""
+        with self._lock:
+            return list(self._own.execute(sql, list(values)).fetchall())
+
+    def _create(self, table: str, columns: Sequence[tuple[str, str]]) -> None:
+        listed = ", ".join(f"{name} {kind}" for name, kind in columns)
+        self._own.execute(f"CREATE TABLE {table} ({listed})")
+
+
+def run(connection: Any, sql: str, rows: list[list[Value]], *, is_array: bool) -> Result:
+    """Run a statement on a connection of the engine, once for each row of values.
+
+    Raises SqlError, or Conflict where another transaction wrote the same row.
+    """
+    try:
+        if is_array:
+            return _run_array(connection, sql, rows)
+        return _run_once(connection, sql, rows[0])
+    except snowflake.connector.errors.Error as error:
+        raise _translated(error) from error
+    except duckdb.Error as error:
+        raise from_engine(type(error).__name__, str(error)) from error
+    except (NotImplementedError, AssertionError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise SqlError(2, "0A000", f"Unsupported feature: {error or type(error).__name__}.") from error
+
+
+def describe(connection: Any, sql: str) -> Result | None:
+    """Describe the columns of a statement without running it, or return None where that takes running it."""
+    cursor = connection.cursor()
+    try:
+        described = cursor._describe_only(sql)
+    except snowflake.connector.errors.Error as error:
+        raise _translated(error) from error
+    except duckdb.Error as error:
+        raise from_engine(type(error).__name__, str(error)) from error
+    if described is None:
+        return None
+    empty = result_of([], [])
+    empty.rowtype = rowtype_of([(str(row[0]), str(row[1])) for row in described])
+    return empty
+
+
+def _run_once(connection: Any, sql: str, values: list[Value]) -> Result:
+    cursor = connection.cursor()
+    cursor.execute(sql, binding_params=tuple(values) or None, server=True)
+    described = cursor._describe_last_sql()
+    rowtype = rowtype_of([(str(row[0]), str(row[1])) for row in described])
+    produced = cursor.rowcount if cursor.rowcount is not None else cursor._arrow_table.num_rows
+    return Result(cursor._arrow_table, rowtype, rows_produced=produced)
+
+
+def _run_array(connection: Any, sql: str, rows: list[list[Value]]) -> Result:
+    """Run a statement for each row; an INSERT of values is translated once, as translating takes most of the time."""
+    cursor = connection.cursor()
+    expression = parse_one(sql)
+    name = {exp.Update: "updated", exp.Delete: "deleted"}.get(type(expression), "inserted")
+    if isinstance(expression, exp.Insert) and not expression.find(exp.From):
+        cursor.check_db_and_schema(expression)
+        translated = cursor._transform(expression, list(rows[0])).sql(dialect="duckdb")
+        connection._duck_conn.executemany(translated, rows)
+        count = len(rows)
+    else:
+        count = 0
+        for values in rows:
+            cursor.execute(sql, binding_params=tuple(values), server=True)
+            count += cursor.rowcount or 0
+    result = result_of([(f"number of rows {name}", "BIGINT")], [[count]])
+    result.rows_produced = count
+    return result
+
+
+def _translated(error: snowflake.connector.errors.Error) -> Exception:
+    """Put an error of fakesnow into Snowflake's terms; it has put some of DuckDB's into them, but not all rightly."""
+    if isinstance(error.__cause__, duckdb.Error):
+        return from_engine(type(error.__cause__).__name__, str(error.__cause__))
+    message = str(error.raw_msg or error.msg or error)
+    if error.errno == OBJECT_MISSING[0]:
+        return SqlError(error.errno, error.sqlstate or "02000", message)
+    return SqlError(int(error.errno or 603), error.sqlstate or "XX000", message)
