@@ -36,7 +36,7 @@ class SnowflakeEmulator:
     @classmethod
     @contextmanager
     def start(cls) -> Iterator["SnowflakeEmulator"]:
-        """Run an emulator on a free port until the block is left. Raises AssertionError with what it said if it fails."""
+        """Run an emulator on a free port until the block is left. Raises AssertionError with what it said."""
         with tempfile.TemporaryDirectory(prefix="ub-emulator-") as folder:
             ready, said = Path(folder) / "ready", Path(folder) / "said"
             with said.open("w") as output:

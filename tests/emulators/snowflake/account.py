@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.emulators.snowflake import history
-from tests.emulators.snowflake.catalog import Catalog
+from tests.emulators.snowflake.catalog import Catalog, Name
 from tests.emulators.snowflake.engine import Engine
 from tests.emulators.snowflake.faults import Faults
 from tests.emulators.snowflake.history import History
@@ -31,6 +31,8 @@ class Account:
     sessions: Sessions = field(default_factory=Sessions)
     transactions: Transactions = field(default_factory=Transactions)
     users: Users = field(default_factory=Users)
+    loaded: dict[Name, set[tuple[str, str, str]]] = field(default_factory=dict)
+    """By table, the files that COPY INTO loaded: stage, path and time of the upload."""
     metering: list[dict[str, Any]] = field(default_factory=list)
     """Rows of WAREHOUSE_METERING_HISTORY, as a test sets them."""
 

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import sys
+import threading
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -37,10 +39,14 @@ def make_app(account: Account) -> ASGIApp:
         Route("/queries/v1/query-request", served.query, methods=["POST"]),
         Route("/queries/v1/abort-request", served.abort, methods=["POST"]),
         Route("/queries/{query_id}/result", served.result, methods=["GET"]),
+        Route("/queries/{query_id}/abort-request", served.abort_by_id, methods=["POST"]),
         Route("/monitoring/queries/{query_id}", served.monitor, methods=["GET"]),
+        Route("/monitoring/queries//{query_id}", served.monitor, methods=["GET"]),  # as the connector asks
         Route("/telemetry/send", _accept, methods=["POST"]),
         Route(stages.UPLOAD_PATH + "/{path:path}", served.upload, methods=["PUT"]),
+        Route(stages.UPLOAD_PATH + "/{path:path}", served.look_up, methods=["HEAD"]),
         Route("/emulator/{command}", control.endpoint(account), methods=["POST"]),
+        Route("/{path:path}", _unknown, methods=["GET", "POST", "PUT", "DELETE", "HEAD"]),
     ]
     app = Starlette(routes=routes, lifespan=_lifespan)
 
@@ -88,9 +94,7 @@ class _Served:
         seen: dict[str, Any] = {"user": sent.get("LOGIN_NAME"), "session_id": number, "query": query}
         seen["parameters"] = sent.get("SESSION_PARAMETERS") or {}
         try:
-            for fault in faults:
-                if fault.action == "error":
-                    raise LoginRefused(fault.code, fault.message)
+            _refuse(faults)
             user, proof = self._account.users.authenticate(sent)
         except LoginRefused as refused:
             authenticator = str(sent.get("AUTHENTICATOR") or "SNOWFLAKE").upper()
@@ -122,10 +126,11 @@ class _Served:
             return interrupted
         for fault in faults:
             if fault.action == "error":
-                return _failed(str(fault.code), fault.message)
+                return _failed(str(fault.code), fault.message, data=None)
         session = self._account.sessions.by_master(_token(request))
         if session is None or session.master_expired:
-            return _failed(MASTER_EXPIRED, "Authentication token has expired. The user must authenticate again.")
+            message = "Authentication token has expired. The user must authenticate again."
+            return _failed(MASTER_EXPIRED, message, data=None)
         self._account.sessions.renew(session)
         return _succeeded(
             {
@@ -201,8 +206,6 @@ class _Served:
         def run() -> None:
             self._detached[request.query_id] = self._executor.execute(session, request, faults)
 
-        import threading
-
         threading.Thread(target=run, name=f"statement {request.query_id}", daemon=True).start()
         answer = _in_progress(request.query_id)
         place.set_result(answer)
@@ -251,17 +254,32 @@ class _Served:
             self._executor.cancel(session, running)
         return _succeeded(None)
 
+    async def abort_by_id(self, request: HttpRequest) -> Response:
+        """Stop a statement by its query id."""
+        session = self._find(request)
+        if isinstance(session, Response):
+            return session
+        found = self._account.sessions.running(request.path_params["query_id"])
+        if found is None:
+            return _failed("000605", "Identified SQL statement is not currently executing.")
+        self._executor.cancel(*found)
+        return _succeeded(None)
+
     async def upload(self, request: HttpRequest) -> Response:
         """Store a file in a stage."""
-        # The path as it was sent, as a name may hold an encoded slash.
-        path = request.scope["raw_path"].decode().removeprefix(stages.UPLOAD_PATH + "/")
+        path = _stage_path(request)
         faults = self._account.faults.striking("upload", path)
         if interrupted := await _interrupted(faults):
             return interrupted
         if any(fault.action == "error" for fault in faults):
             return Response(status_code=403)
-        stored = await run_in_threadpool(stages.store, path, await request.body())
-        return Response(status_code=200 if stored else 400)
+        only_new = request.headers.get("x-goog-if-generation-match") == "0"
+        body = await request.body()
+        return Response(status_code=await run_in_threadpool(lambda: stages.store(path, body, only_new=only_new)))
+
+    async def look_up(self, request: HttpRequest) -> Response:
+        """Tell whether a stage has a file."""
+        return Response(status_code=200 if stages.has(_stage_path(request)) else 404)
 
     def _find(self, request: HttpRequest) -> Session | Response:
         session = self._account.sessions.find(_token(request))
@@ -284,6 +302,18 @@ async def _accept(_request: HttpRequest) -> Response:
     return _succeeded(None)
 
 
+def _stage_path(request: HttpRequest) -> str:
+    """Return the path as it was sent, as a name may hold an encoded slash."""
+    raw: bytes = request.scope["raw_path"]
+    return raw.decode().removeprefix(stages.UPLOAD_PATH + "/")
+
+
+async def _unknown(request: HttpRequest) -> Response:
+    """Tell on the emulator's own output what a client asked for that is not emulated."""
+    sys.stderr.write(f"not emulated: {request.method} {request.url.path}\n")
+    return Response(status_code=404)
+
+
 async def _interrupted(faults: list[Fault]) -> Response | None:
     """Wait as latency faults say, and return what stands in place of an answer, if anything does."""
     for fault in faults:
@@ -301,6 +331,12 @@ def _expiring(faults: list[Fault], session: Session) -> Response | None:
         session.token_expired = True
         return _failed(SESSION_EXPIRED, "Session token has expired, renew it.")
     return None
+
+
+def _refuse(faults: list[Fault]) -> None:
+    for fault in faults:
+        if fault.action == "error":
+            raise LoginRefused(fault.code, fault.message)
 
 
 def _login_data(session: Session) -> dict[str, Any]:
@@ -333,8 +369,11 @@ def _succeeded(data: Any) -> Response:
     return JSONResponse({"success": True, "code": None, "message": None, "data": data})
 
 
-def _failed(code: str, message: str) -> Response:
-    return JSONResponse({"success": False, "code": code, "message": message, "data": {"errorCode": code}})
+_NO_DATA: dict[str, Any] = {}
+
+
+def _failed(code: str, message: str, data: dict[str, Any] | None = _NO_DATA) -> Response:
+    return JSONResponse({"success": False, "code": code, "message": message, "data": data})
 
 
 def _token(request: HttpRequest) -> str:

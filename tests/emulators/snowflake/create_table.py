@@ -12,6 +12,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 from tests.emulators.snowflake.catalog import ForeignKey, Index, Key, Name, Table, TableKind, qualified
 from tests.emulators.snowflake.errors import SYNTAX, UNSUPPORTED, SqlError
+from tests.emulators.snowflake.identifiers import quote_words
 from tests.emulators.snowflake.tokens import Words
 
 _MODIFIERS = ("LOCAL", "GLOBAL", "TEMP", "TEMPORARY", "VOLATILE", "TRANSIENT")
@@ -81,7 +82,7 @@ def read_create_table(sql: str) -> CreateTable | None:
         kind,
         replace,
         if_not_exists,
-        create.sql(dialect="snowflake"),
+        quote_words(create).sql(dialect="snowflake"),
         keys.primary,
         tuple(keys.unique),
         tuple(keys.foreign),

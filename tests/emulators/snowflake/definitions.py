@@ -95,8 +95,7 @@ def _follow_create(account: Account, session: Session, create: exp.Create) -> No
     """A new database has a schema PUBLIC; a new database or schema becomes the session's."""
     kind = str(create.args.get("kind")).upper()
     if kind == "DATABASE":
-        name = str(create.this.name)
-        database = name if create.find(exp.Identifier).args.get("quoted") else name.upper()
+        database = _parts(create.this)[-1]
         if "PUBLIC" not in account.engine.schemas(database):
             engine.run(session.engine, f'CREATE SCHEMA "{database}".PUBLIC', [[]], is_array=False)
         engine.run(session.engine, f'USE SCHEMA "{database}".PUBLIC', [[]], is_array=False)

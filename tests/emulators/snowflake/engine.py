@@ -1,11 +1,12 @@
 """The engine behind the emulator: fakesnow, which translates Snowflake's SQL to DuckDB's."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import duckdb
 import snowflake.connector.errors
+from fakesnow import info_schema
 from fakesnow.dialect import parse_one
 from fakesnow.instance import FakeSnow
 from sqlglot import exp
@@ -14,6 +15,22 @@ from tests.emulators.snowflake.binds import Value
 from tests.emulators.snowflake.errors import OBJECT_MISSING, SqlError, from_engine
 from tests.emulators.snowflake.results import Result, result_of, rowtype_of
 from tests.emulators.snowflake.rewrite import AGGREGATE_TABLE, HISTORY_TABLE, METERING_TABLE, USAGE_TABLE
+
+
+def _unless_merging(insert: Callable[..., str]) -> Callable[..., str]:
+    """Keep fakesnow from describing the temporary table of a MERGE in a database of its own.
+
+    A transaction of the engine may write to one database alone.
+    """
+
+    def insert_sql(catalog: str, schema: str, table: str, described: Any) -> str:
+        return "SELECT 1" if table.upper() == "MERGE_CANDIDATES" else insert(catalog, schema, table, described)
+
+    return insert_sql
+
+
+info_schema.insert_text_lengths_sql = _unless_merging(info_schema.insert_text_lengths_sql)
+info_schema.insert_table_comment_sql = _unless_merging(info_schema.insert_table_comment_sql)
 
 _METERING_COLUMNS = (
     ("START_TIME", "TIMESTAMPTZ"),
@@ -99,7 +116,7 @@ def run(connection: Any, sql: str, rows: list[list[Value]], *, is_array: bool) -
     except duckdb.Error as error:
         raise from_engine(type(error).__name__, str(error)) from error
     except (NotImplementedError, AssertionError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise SqlError(2, "0A000", f"Unsupported feature: {error or type(error).__name__}.") from error
+        raise SqlError(2, "0A000", f"Unsupported feature: {type(error).__name__} {error}.") from error
 
 
 def describe(connection: Any, sql: str) -> Result | None:

@@ -13,30 +13,19 @@ from tests.emulators.snowflake import definitions, engine, specials, stages
 from tests.emulators.snowflake.account import Account
 from tests.emulators.snowflake.binds import Value, rows_of
 from tests.emulators.snowflake.catalog import TableKind, qualified
+from tests.emulators.snowflake.commands import (
+    RefreshTable,
+    StageCommand,
+)
+from tests.emulators.snowflake.copying import copy, read_copy
 from tests.emulators.snowflake.create_table import CreateTable
 from tests.emulators.snowflake.errors import CANCELED, STATEMENT_TIMEOUT, UNSUPPORTED, Conflict, SqlError
 from tests.emulators.snowflake.faults import Fault
 from tests.emulators.snowflake.history import Record
-from tests.emulators.snowflake.results import Result, answer, failure, result_of, status
+from tests.emulators.snowflake.results import Result, answer, failure, result_of
 from tests.emulators.snowflake.rewrite import rewrite
 from tests.emulators.snowflake.sessions import Running, Session
-from tests.emulators.snowflake.statements import (
-    AlterWarehouse,
-    CreateIndex,
-    CreateWarehouse,
-    DropIndex,
-    DropWarehouse,
-    Nothing,
-    RefreshTable,
-    SessionChange,
-    Show,
-    StageCommand,
-    Statement,
-    Transaction,
-    Use,
-    read_statement,
-    stored_tables,
-)
+from tests.emulators.snowflake.statements import Statement, read_statement, stored_tables
 
 _CANCELLING = ("SYSTEM$CANCEL_QUERY", "SYSTEM$CANCEL_ALL_QUERIES", "SYSTEM$ABORT_SESSION")
 
@@ -104,9 +93,8 @@ class Executor:
         statement = read_statement(request.sql)
         seen.query_type, seen.type_id = statement.query_type, statement.type_id
         rows, is_array = rows_of(request.bindings)
-        if request.describe_only and statement.special is None:
-            if described := engine.describe(session.engine, self._rewritten(session, statement)):
-                return described
+        if request.describe_only and (described := self._described(session, statement)):
+            return described
         seen.hybrid_only = self._is_hybrid_only(session, statement)
         with ExitStack() as stack:
             if statement.needs_warehouse:
@@ -114,7 +102,12 @@ class Executor:
                 slot = self._account.warehouses.slot(session.warehouse, running.cancelled.is_set)
                 running.queued_ms = stack.enter_context(slot)
             _suffer(faults, running)
-            return self._perform(session, statement, request, running, rows, is_array)
+            return self._perform(session, statement, request, running, rows, is_array, faults)
+
+    def _described(self, session: Session, statement: Statement) -> Result | None:
+        if statement.expression is None:
+            return None
+        return engine.describe(session.engine, self._rewritten(session, statement))
 
     def _perform(
         self,
@@ -124,6 +117,7 @@ class Executor:
         running: Running,
         rows: list[list[Value]],
         is_array: bool,
+        faults: list[Fault],
     ) -> Result:
         account, special = self._account, statement.special
         if special is not None:
@@ -131,6 +125,8 @@ class Executor:
         expression = statement.expression
         if isinstance(expression, exp.Put):
             return stages.put(account, session, expression, rows[0], request.base_url)
+        if isinstance(expression, exp.Copy) and (copying := read_copy(expression, _lost_rows(faults))):
+            return account.transactions.write(session, running, lambda: copy(account, session, copying))
         if isinstance(expression, exp.Select) and (stopped := self._cancel_function(expression)):
             return stopped
         sql = self._rewritten(session, statement)
@@ -147,36 +143,14 @@ class Executor:
         return definitions.follow(account, session, expression, result)
 
     def _special(self, session: Session, statement: Statement, running: Running) -> Result:
-        account, transactions = self._account, self._account.transactions
-        match statement.special:
-            case CreateTable() as table:
-                return definitions.create_table(account, session, running, table)
-            case RefreshTable(table=name):
-                return definitions.refresh(account, session, running, name)
-            case SessionChange() as change:
-                return specials.change_session(account, session, change)
-            case Use() as wanted:
-                return specials.use(account, session, wanted)
-            case CreateWarehouse() as warehouse:
-                return specials.create_warehouse(account, session, warehouse)
-            case AlterWarehouse() as alteration:
-                return specials.alter_warehouse(account, session, alteration)
-            case DropWarehouse() as dropped:
-                return specials.drop_warehouse(account, session, dropped)
-            case CreateIndex() as index:
-                return specials.create_index(account, session, index)
-            case DropIndex() as dropped_index:
-                return specials.drop_index(account, session, dropped_index)
-            case Show() as shown:
-                return specials.show(account, session, shown)
-            case StageCommand() as command:
-                return stages.run(account, session, command)
-            case Transaction(what=what):
-                act = {"BEGIN": transactions.begin, "COMMIT": transactions.commit, "ROLLBACK": transactions.roll_back}
-                act[what](session)
-                return status()
-            case Nothing() | None:
-                return status()
+        special = statement.special
+        if isinstance(special, CreateTable):
+            return definitions.create_table(self._account, session, running, special)
+        if isinstance(special, RefreshTable):
+            return definitions.refresh(self._account, session, running, special.table)
+        if isinstance(special, StageCommand):
+            return stages.run(self._account, session, special)
+        return specials.answer(self._account, session, special)
 
     def _rewritten(self, session: Session, statement: Statement) -> str:
         assert statement.expression is not None
@@ -302,6 +276,10 @@ def _turn(session: Session, running: Running) -> Iterator[None]:
         yield
     finally:
         session.lock.release()
+
+
+def _lost_rows(faults: list[Fault]) -> int:
+    return sum(fault.rows for fault in faults if fault.action == "lose_rows")
 
 
 def _suffer(faults: list[Fault], running: Running) -> None:

@@ -12,12 +12,15 @@ from typing import Any
 PLACES = ("login", "query", "renew", "upload", "result")
 """Logging in, running a statement, renewing a token, uploading a file, fetching the result of a running statement."""
 
-ACTIONS = ("error", "latency", "drop", "drop_after", "expire", "http_error", "leave_out_rows")
-"""
-``error`` fails with a vendor code, ``latency`` waits, ``drop`` closes the connection before and ``drop_after`` after the
-statement was run, ``expire`` lets the session's token expire, ``http_error`` answers with an HTTP status,
-``leave_out_rows`` lets COPY INTO leave out ``rows`` rows without saying so.
-"""
+ACTIONS = {
+    "error": "fails with a vendor code, before anything is run",
+    "latency": "takes so many milliseconds longer",
+    "drop": "closes the connection before anything is run",
+    "drop_after": "runs the statement and closes the connection instead of answering",
+    "expire": "lets the token of the session expire",
+    "lose_rows": "lets COPY INTO leave out so many rows, as it does with rows that it cannot load",
+    "http_error": "answers with an HTTP status, before anything is run",
+}
 
 
 @dataclass

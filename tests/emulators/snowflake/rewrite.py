@@ -7,6 +7,7 @@ import sqlglot
 from sqlglot import exp
 from tests.emulators.snowflake.catalog import Table, TableKind
 from tests.emulators.snowflake.errors import SqlError
+from tests.emulators.snowflake.identifiers import quote_words
 
 HISTORY_TABLE = "EMULATOR.PUBLIC.QUERY_HISTORY"
 USAGE_TABLE = "EMULATOR.PUBLIC.QUERY_HISTORY_USAGE"
@@ -69,7 +70,7 @@ def rewrite(expression: exp.Expr, context: Context) -> tuple[exp.Expr, frozenset
             return _replace_table(node, context, read)
         return _replace_function(node, context)
 
-    return named.transform(replace), frozenset(read)
+    return quote_words(named.transform(replace)), frozenset(read)
 
 
 def _name_columns(expression: exp.Expr) -> exp.Expr:

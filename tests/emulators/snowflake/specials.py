@@ -1,16 +1,13 @@
 """Statements that the emulator answers itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.emulators.snowflake import warehouses
 from tests.emulators.snowflake.account import Account
 from tests.emulators.snowflake.catalog import Index, Table, TableKind, qualified
-from tests.emulators.snowflake.errors import OBJECT_EXISTS, OBJECT_MISSING, TABLE_MISSING, UNSUPPORTED, SqlError
-from tests.emulators.snowflake.results import Result, result_of, status
-from tests.emulators.snowflake.sessions import Session
-from tests.emulators.snowflake.statements import (
+from tests.emulators.snowflake.commands import (
     AlterWarehouse,
     CreateIndex,
     CreateWarehouse,
@@ -18,8 +15,12 @@ from tests.emulators.snowflake.statements import (
     DropWarehouse,
     SessionChange,
     Show,
+    Transaction,
     Use,
 )
+from tests.emulators.snowflake.errors import OBJECT_EXISTS, OBJECT_MISSING, TABLE_MISSING, UNSUPPORTED, SqlError
+from tests.emulators.snowflake.results import Result, result_of, status
+from tests.emulators.snowflake.sessions import Session
 
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 PARAMETERS = {
@@ -39,6 +40,20 @@ PARAMETERS = {
 """The session parameters that SHOW PARAMETERS knows, with their defaults."""
 
 
+def answer(account: Account, session: Session, special: Any) -> Result:
+    """Answer a statement; one that has no effect here succeeds."""
+    handler = _HANDLERS.get(type(special))
+    return handler(account, session, special) if handler else status()
+
+
+def transact(account: Account, session: Session, wanted: Transaction) -> Result:
+    """BEGIN, COMMIT and ROLLBACK."""
+    transactions = account.transactions
+    act = {"BEGIN": transactions.begin, "COMMIT": transactions.commit, "ROLLBACK": transactions.roll_back}
+    act[wanted.what](session)
+    return status()
+
+
 def change_session(account: Account, session: Session, change: SessionChange) -> Result:
     """ALTER SESSION."""
     for name, value in change.values.items():
@@ -55,9 +70,8 @@ def use(account: Account, session: Session, wanted: Use) -> Result:
     """USE WAREHOUSE and USE ROLE."""
     if wanted.what == "WAREHOUSE":
         if account.warehouses.find(wanted.name) is None:
-            raise SqlError(
-                2043, "02000", "SQL compilation error:\nObject does not exist, or operation cannot be performed."
-            )
+            message = "SQL compilation error:\nObject does not exist, or operation cannot be performed."
+            raise SqlError(2043, "02000", message)
         session.warehouse = wanted.name
     elif wanted.what == "ROLE":
         session.role = wanted.name
@@ -263,3 +277,16 @@ def _table(account: Account, session: Session, parts: tuple[str, ...]) -> Table:
 
 def _full_names(session: Session, tables: frozenset[tuple[str, ...]]) -> set[str]:
     return {".".join(qualified(parts, session.engine.database, session.engine.schema)) for parts in tables}
+
+
+_HANDLERS: dict[type, Callable[[Account, Session, Any], Result]] = {
+    Transaction: transact,
+    SessionChange: change_session,
+    Use: use,
+    CreateWarehouse: create_warehouse,
+    AlterWarehouse: alter_warehouse,
+    DropWarehouse: drop_warehouse,
+    CreateIndex: create_index,
+    DropIndex: drop_index,
+    Show: show,
+}

@@ -1,6 +1,5 @@
 """Stages: where clients upload files, and the commands that list and remove them."""
 
-import os
 import re
 import shutil
 from datetime import UTC, datetime
@@ -14,26 +13,34 @@ from fakesnow.transforms import stage as fake_stage
 from sqlglot import exp
 from tests.emulators.snowflake.account import Account
 from tests.emulators.snowflake.catalog import Name, qualified
-from tests.emulators.snowflake.errors import OBJECT_MISSING, SqlError
+from tests.emulators.snowflake.commands import (
+    StageCommand,
+)
+from tests.emulators.snowflake.errors import OBJECT_MISSING, UNSUPPORTED, SqlError
 from tests.emulators.snowflake.results import Result, result_of, status
 from tests.emulators.snowflake.sessions import Session
-from tests.emulators.snowflake.statements import StageCommand, read_stage
+from tests.emulators.snowflake.statements import read_stage
 
 _STAGES = "_fs_global._fs_information_schema._fs_stages"
 UPLOAD_PATH = "/stage-files"
+# The client sends these headers only where the address says that they may be sent.
+_HEADERS = ("host", "x-goog-if-generation-match", "x-goog-meta-sfc-digest", "x-goog-meta-encryptiondata")
+_SIGNED = "?X-Goog-SignedHeaders=" + "%3B".join((*_HEADERS, "x-goog-meta-matdesc"))
 
 
 def put(account: Account, session: Session, command: exp.Put, values: list[Any], base_url: str) -> Result:
     """PUT: tell the client where to upload its files to, which is this emulator."""
     location = command.args["target"].name
-    name, path = _known_stage(account, session, str(values[0]) if location == "?" else location)
+    name, path = known_stage(account, session, str(values[0]) if location == "?" else location)
     options = {
-        str(option.this.name).upper(): option.args["value"].name if option.args.get("value") else ""
+        str(option.this.name).upper(): str(option.args["value"].this) if option.args.get("value") else ""
         for option in (command.args.get("properties") or exp.Properties()).expressions
     }
     source = str(command.this.name).removeprefix("file://")
+    if "*" in source or "?" in source:
+        raise SqlError(*UNSUPPORTED, f"Unsupported feature 'PUT of {source}': the emulator takes one file at a time.")
     folder = "/".join(quote(part, safe="") for part in (".".join(name), *filter(None, path.split("/"))))
-    transfer = {
+    transfer: dict[str, Any] = {
         "command": "UPLOAD",
         "src_locations": [source],
         "parallel": int(options.get("PARALLEL") or 4),
@@ -50,23 +57,36 @@ def put(account: Account, session: Session, command: exp.Put, values: list[Any],
             "isClientSideEncrypted": False,
             "endPoint": None,
             "creds": {},
-            "presignedUrl": f"{base_url}{UPLOAD_PATH}/{folder}/{quote(os.path.basename(source), safe='')}",
+            "presignedUrl": f"{base_url}{UPLOAD_PATH}/{folder}/{quote(Path(source).name, safe='')}{_SIGNED}",
         },
     }
     return Result(result_of([], []).table, [], transfer=transfer)
 
 
-def store(path: str, body: bytes) -> bool:
-    """Store an upload; ``path`` is what follows :data:`UPLOAD_PATH`. Returns False for one outside of the stages."""
-    root = Path(fake_stage.LOCAL_BUCKET_PATH)
+def store(path: str, body: bytes, *, only_new: bool) -> int:
+    """Store an upload and return the HTTP status; ``path`` is what follows :data:`UPLOAD_PATH`."""
+    target = _target(path)
+    if target is None:
+        return 400
+    if only_new and target.exists():
+        return 412
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(body)
+    return 200
+
+
+def has(path: str) -> bool:
+    """Tell whether there is a file; ``path`` is what follows :data:`UPLOAD_PATH`."""
+    target = _target(path)
+    return target is not None and target.is_file()
+
+
+def _target(path: str) -> Path | None:
+    root = Path(fake_stage.LOCAL_BUCKET_PATH).resolve()
     stage, _, rest = path.partition("/")
     database, schema, name = unquote(stage).split(".", 2)
     target = (_folder((database, schema, name)) / unquote(rest)).resolve()
-    if not target.is_relative_to(root.resolve()):
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(body)
-    return True
+    return target if target.is_relative_to(root) else None
 
 
 def run(account: Account, session: Session, command: StageCommand) -> Result:
@@ -74,7 +94,7 @@ def run(account: Account, session: Session, command: StageCommand) -> Result:
     if command.what == "DROP":
         return _drop(account, session, command)
     location = ".".join(f'"{part}"' for part in command.stage)
-    name, _ = _known_stage(account, session, f"@{location}")
+    name, _ = known_stage(account, session, f"@{location}")
     found = [
         (relative, file)
         for relative, file in files(name)
@@ -135,7 +155,8 @@ def _listing(name: Name, found: list[tuple[str, Path]]) -> Result:
     return result_of(columns, rows)
 
 
-def _known_stage(account: Account, session: Session, location: str) -> tuple[Name, str]:
+def known_stage(account: Account, session: Session, location: str) -> tuple[Name, str]:
+    """Return the name of the stage of a location, and the path in it. Raises SqlError if there is no such stage."""
     parts, path = read_stage(location)
     name = qualified(parts, session.engine.database, session.engine.schema)
     if not _exists(account, name):

@@ -1,136 +1,30 @@
 """Reads a statement: what kind it is, and, where the emulator answers it itself, what it asks for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from tests.emulators.snowflake.catalog import Index
-from tests.emulators.snowflake.create_table import CreateTable, plain, read_create_table
+from tests.emulators.snowflake.commands import (
+    AlterWarehouse,
+    CreateIndex,
+    CreateWarehouse,
+    DropIndex,
+    DropWarehouse,
+    Nothing,
+    Parts,
+    RefreshTable,
+    SessionChange,
+    Show,
+    Special,
+    StageCommand,
+    Transaction,
+    Use,
+)
+from tests.emulators.snowflake.create_table import plain, read_create_table
 from tests.emulators.snowflake.errors import SYNTAX, SqlError
 from tests.emulators.snowflake.tokens import Words
-
-Parts = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SessionChange:
-    """ALTER SESSION: values by parameter, None for UNSET."""
-
-    values: dict[str, str | None]
-
-
-@dataclass(frozen=True)
-class Use:
-    """USE WAREHOUSE, ROLE or SECONDARY ROLES."""
-
-    what: str
-    name: str
-
-
-@dataclass(frozen=True)
-class CreateWarehouse:
-    """CREATE [INTERACTIVE] WAREHOUSE."""
-
-    name: str
-    kind: str
-    replace: bool
-    if_not_exists: bool
-    options: dict[str, str]
-    tables: frozenset[Parts] = frozenset()
-
-
-@dataclass(frozen=True)
-class AlterWarehouse:
-    """ALTER WAREHOUSE with SET, RESUME, SUSPEND, ADD TABLES, DROP TABLES or ABORT."""
-
-    name: str
-    if_exists: bool
-    action: str
-    options: dict[str, str] = field(default_factory=dict)
-    tables: frozenset[Parts] = frozenset()
-
-
-@dataclass(frozen=True)
-class DropWarehouse:
-    """DROP WAREHOUSE."""
-
-    name: str
-    if_exists: bool
-
-
-@dataclass(frozen=True)
-class CreateIndex:
-    """CREATE INDEX on a hybrid table."""
-
-    index: Index
-    table: Parts
-    if_not_exists: bool
-
-
-@dataclass(frozen=True)
-class DropIndex:
-    """DROP INDEX table.index."""
-
-    name: Parts
-    if_exists: bool
-
-
-@dataclass(frozen=True)
-class Show:
-    """A SHOW that the emulator answers itself; ``scope`` is ACCOUNT, DATABASE, SCHEMA, TABLE or empty."""
-
-    subject: str
-    like: str | None
-    scope: str
-    name: Parts
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """BEGIN, COMMIT or ROLLBACK."""
-
-    what: str
-
-
-@dataclass(frozen=True)
-class RefreshTable:
-    """ALTER DYNAMIC TABLE … REFRESH."""
-
-    table: Parts
-
-
-@dataclass(frozen=True)
-class StageCommand:
-    """REMOVE, DROP STAGE or LIST of a stage; ``path`` is relative to the stage."""
-
-    what: str
-    stage: Parts
-    path: str = ""
-    pattern: str | None = None
-    if_exists: bool = False
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """A statement that succeeds and has no effect here, such as a GRANT."""
-
-
-Special = (
-    SessionChange
-    | Use
-    | CreateWarehouse
-    | AlterWarehouse
-    | DropWarehouse
-    | CreateIndex
-    | DropIndex
-    | Show
-    | Transaction
-    | RefreshTable
-    | StageCommand
-    | CreateTable
-    | Nothing
-)
 
 
 @dataclass(frozen=True)
@@ -237,7 +131,9 @@ def _read_parsed(sql: str) -> Statement:
     if isinstance(expression, exp.Command | exp.Alias | exp.Column) and not _is_known_command(expression):
         word = sql.split(None, 1)[0]
         raise SqlError(*SYNTAX, f"SQL compilation error:\nsyntax error line 1 at position 0 unexpected '{word}'.")
-    query_type = {exp.Drop: "DROP", exp.Alter: "ALTER"}.get(type(expression), "UNKNOWN")
+    query_type = (
+        "DROP" if isinstance(expression, exp.Drop) else "ALTER" if isinstance(expression, exp.Alter) else "UNKNOWN"
+    )
     return Statement(sql, query_type, _DDL, expression=expression)
 
 
@@ -350,7 +246,8 @@ def _read_show(sql: str, words: Words) -> Statement | None:
     if subject is None:
         return None
     like = words.value() if words.accept_any("LIKE", "ILIKE") else None
-    scope, name = "", ()
+    scope = ""
+    name: Parts = ()
     if words.accept_any("IN", "FOR"):
         scope = words.accept_any("ACCOUNT", "DATABASE", "SCHEMA", "TABLE", "SESSION", "WAREHOUSE", "USER") or ""
         name = words.name() if not words.ended and not words.accept("STARTS") else ()

@@ -5,8 +5,7 @@ It works on the tokens of the SQL text, so that keywords in strings and comments
 
 from dataclasses import dataclass, field
 
-from sqlglot import TokenType, tokenize
-from sqlglot.tokens import Token
+from sqlglot import Token, TokenType, tokenize
 
 _OPEN, _CLOSE = TokenType.L_PAREN, TokenType.R_PAREN
 

@@ -234,30 +234,32 @@ class Warehouses:
 def apply_options(warehouse: Warehouse, options: dict[str, str]) -> None:
     """Apply the options of CREATE and ALTER WAREHOUSE. Raises SqlError for a size that there is not."""
     for name, value in options.items():
-        if name == "WAREHOUSE_SIZE":
-            size = _BY_OPTION.get(value.upper().replace("-", "").replace("_", ""))
-            if size is None:
-                raise SqlError(1481, "42601", f"invalid value '{value}' for property 'WAREHOUSE_SIZE'")
-            warehouse.size = size
-        elif name == "WAREHOUSE_TYPE":
-            warehouse.kind = value.upper()
-        elif name == "MIN_CLUSTER_COUNT":
-            warehouse.min_clusters = int(value)
-        elif name == "MAX_CLUSTER_COUNT":
-            warehouse.max_clusters = int(value)
-        elif name == "SCALING_POLICY":
-            warehouse.scaling_policy = value.upper()
-        elif name == "AUTO_SUSPEND":
-            warehouse.auto_suspend_s = 0 if value.upper() == "NULL" else int(value)
-        elif name == "AUTO_RESUME":
-            warehouse.auto_resume = value.upper() == "TRUE"
-        elif name == "MAX_CONCURRENCY_LEVEL":
-            warehouse.slots_per_cluster = int(value)
-        elif name == "COMMENT":
-            warehouse.comment = value
+        if name in _OPTIONS:
+            field_name, convert = _OPTIONS[name]
+            setattr(warehouse, field_name, convert(value))
     if warehouse.state == "STARTED":
         low, high = warehouse.min_clusters, max(warehouse.min_clusters, warehouse.max_clusters)
         warehouse.started_clusters = min(max(warehouse.started_clusters, low), high)
+
+
+def _size(value: str) -> str:
+    size = _BY_OPTION.get(value.upper().replace("-", "").replace("_", ""))
+    if size is None:
+        raise SqlError(1481, "42601", f"invalid value '{value}' for property 'WAREHOUSE_SIZE'")
+    return size
+
+
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "WAREHOUSE_SIZE": ("size", _size),
+    "WAREHOUSE_TYPE": ("kind", str.upper),
+    "MIN_CLUSTER_COUNT": ("min_clusters", int),
+    "MAX_CLUSTER_COUNT": ("max_clusters", int),
+    "SCALING_POLICY": ("scaling_policy", str.upper),
+    "AUTO_SUSPEND": ("auto_suspend_s", lambda value: 0 if value.upper() == "NULL" else int(value)),
+    "AUTO_RESUME": ("auto_resume", lambda value: value.upper() == "TRUE"),
+    "MAX_CONCURRENCY_LEVEL": ("slots_per_cluster", int),
+    "COMMENT": ("comment", str),
+}
 
 
 def matches_like(name: str, pattern: str | None) -> bool:
