@@ -132,6 +132,10 @@ def describe(connection: Any, sql: str) -> Result | None:
         return None
     empty = result_of([], [])
     empty.rowtype = rowtype_of([(str(row[0]), str(row[1])) for row in described])
+    expression = parse_one(sql)
+    marks = sum(1 for _ in expression.find_all(exp.Placeholder))
+    # The client sends arrays of values for an INSERT alone, and values one by one for all else.
+    empty.binding = {"numberOfBinds": marks, "arrayBindSupported": isinstance(expression, exp.Insert)}
     return empty
 
 

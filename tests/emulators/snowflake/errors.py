@@ -54,6 +54,7 @@ _PATTERNS: tuple[tuple[str, tuple[int, str], str], ...] = (
     (r"Could not convert string|Conversion Error", NUMBER_NOT_RECOGNIZED, ""),
     (r"out of range|OutOfRange", NUMBER_OUT_OF_RANGE, ""),
     (r"(Table|View) with name .* does not exist", TABLE_MISSING, ""),
+    (r"Could not drop the table", UNSUPPORTED, "SQL compilation error: Cannot drop the table because of dependencies"),
     (r"already exists", OBJECT_EXISTS, ""),
     (r"does not exist", OBJECT_MISSING, ""),
     (r"Parser|syntax error", SYNTAX, ""),

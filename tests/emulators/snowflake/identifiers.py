@@ -3,10 +3,61 @@
 from sqlglot import exp
 
 _ENGINE_WORDS = frozenset(
-    "ANALYSE ANALYZE ANTI ARRAY ASC ASOF ASYMMETRIC AT AUTHORIZATION BINARY BOTH COLLATE COLLATION CONCURRENTLY "
-    "DEFERRABLE DESC DESCRIBE DO END EXCEPT FETCH FOREIGN FREEZE GLOB INITIALLY ISNULL LAMBDA LEADING LIMIT NOTNULL "
-    "OFFSET ONLY OUTER OVERLAPS PIVOT PIVOT_LONGER PIVOT_WIDER PLACING POSITIONAL PRIMARY REFERENCES RETURNING SEMI "
-    "SHOW SIMILAR SUMMARIZE SYMMETRIC TRAILING UNPACK UNPIVOT VARIADIC VERBOSE WINDOW".split()
+    [
+        "ANALYSE",
+        "ANALYZE",
+        "ANTI",
+        "ARRAY",
+        "ASC",
+        "ASOF",
+        "ASYMMETRIC",
+        "AT",
+        "AUTHORIZATION",
+        "BINARY",
+        "BOTH",
+        "COLLATE",
+        "COLLATION",
+        "CONCURRENTLY",
+        "DEFERRABLE",
+        "DESC",
+        "DESCRIBE",
+        "DO",
+        "END",
+        "EXCEPT",
+        "FETCH",
+        "FOREIGN",
+        "FREEZE",
+        "GLOB",
+        "INITIALLY",
+        "ISNULL",
+        "LAMBDA",
+        "LEADING",
+        "LIMIT",
+        "NOTNULL",
+        "OFFSET",
+        "ONLY",
+        "OUTER",
+        "OVERLAPS",
+        "PIVOT",
+        "PIVOT_LONGER",
+        "PIVOT_WIDER",
+        "PLACING",
+        "POSITIONAL",
+        "PRIMARY",
+        "REFERENCES",
+        "RETURNING",
+        "SEMI",
+        "SHOW",
+        "SIMILAR",
+        "SUMMARIZE",
+        "SYMMETRIC",
+        "TRAILING",
+        "UNPACK",
+        "UNPIVOT",
+        "VARIADIC",
+        "VERBOSE",
+        "WINDOW",
+    ]
 )
 """Words that DuckDB 2 does not take as the name of a column and that are not reserved in Snowflake either."""
 

@@ -35,7 +35,9 @@ class Result:
     rowtype: list[dict[str, Any]]
     transfer: dict[str, Any] | None = None
     """Where the client is to upload files, for PUT."""
-    rows_produced: int | None = field(default=None)
+    rows_produced: int | None = None
+    binding: dict[str, Any] = field(default_factory=dict)
+    """What a description tells about the values to bind."""
 
     def __post_init__(self) -> None:
         if self.rows_produced is None:
@@ -73,6 +75,7 @@ def answer(result: Result, *, query_id: str, type_id: int, context: dict[str, An
         "queryId": query_id,
         "statementTypeId": type_id,
         **context,
+        **result.binding,
     }
     if type_id in DML_TYPES:
         columns = [column.to_pylist() for column in result.table.columns]

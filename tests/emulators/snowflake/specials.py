@@ -155,12 +155,13 @@ def show(account: Account, session: Session, wanted: Show) -> Result:
 
 def _show_parameters(session: Session, like: str | None) -> Result:
     rows = []
-    for name, default in sorted((PARAMETERS | dict.fromkeys(session.parameters, "")).items()):
+    for name, default in sorted((dict.fromkeys(session.parameters, "") | PARAMETERS).items()):
         if warehouses.matches_like(name, like):
             level = "SESSION" if name in session.parameters else ""
             kind = "BOOLEAN" if default in ("true", "false") else "NUMBER" if default.isdigit() else "STRING"
             value = session.parameters.get(name, default)
-            rows.append([name, value.lower() if kind == "BOOLEAN" else value, default, level, "", kind])
+            shown = value.lower() if kind == "BOOLEAN" else value
+            rows.append([name, shown, default, level, "", kind])
     names = ("key", "value", "default", "level", "description", "type")
     return result_of([(name, "VARCHAR") for name in names], rows)
 
@@ -182,8 +183,11 @@ def _show_indexes(tables: Sequence[Table]) -> Result:
     for table in (found for found in tables if found.kind is TableKind.HYBRID):
         database, schema, name = table.name
         assert table.primary_key is not None
-        primary = Index(table.primary_key.name, table.primary_key.columns, unique=True)
-        unique = [Index(key.name, key.columns, unique=True) for key in table.unique_keys]
+        primary = Index(f"SYS_INDEX_{name}_PRIMARY", table.primary_key.columns, unique=True)
+        unique = [
+            Index(f"SYS_INDEX_{name}_UNIQUE_{'_'.join(key.columns)}", key.columns, unique=True)
+            for key in table.unique_keys
+        ]
         for index in (primary, *unique, *table.indexes):
             listed, included = (f"[{', '.join(names)}]" for names in (index.columns, index.include))
             is_unique = "Y" if index.unique else "N"

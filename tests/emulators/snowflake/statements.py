@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import SqlglotError, TokenError
 from tests.emulators.snowflake.catalog import Index
 from tests.emulators.snowflake.commands import (
     AlterWarehouse,
@@ -89,7 +89,10 @@ _OWN_SHOWS = (
 
 def read_statement(sql: str) -> Statement:
     """Read a statement. Raises SqlError for a syntax error."""
-    words = Words(sql)
+    try:
+        words = Words(sql)
+    except TokenError as error:
+        raise SqlError(*SYNTAX, f"SQL compilation error:\nparse error: {error}") from None
     if words.ended:
         raise SqlError(900, "42601", "SQL compilation error: Empty SQL statement.")
     first = words.next().text.upper()
@@ -288,12 +291,12 @@ def _read_transaction(sql: str, words: Words) -> Statement | None:
 
 
 def _read_remove(sql: str, _words: Words) -> Statement:
-    text = sql.strip().rstrip(";").split(None, 1)[1]
-    location, _, rest = text.strip().partition(" ")
-    pattern = None
-    if rest.strip():
-        words = Words(rest)
-        pattern = words.options().get("PATTERN")
+    text = sql.strip().rstrip(";").split(None, 1)[1].strip()
+    if text.startswith("'"):
+        location, _, rest = text[1:].partition("'")
+    else:
+        location, _, rest = text.partition(" ")
+    pattern = Words(rest).options().get("PATTERN")
     stage, path = read_stage(location)
     return Statement(sql, "REMOVE_FILES", _REMOVE, StageCommand("REMOVE", stage, path, pattern))
 
