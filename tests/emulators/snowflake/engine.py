@@ -13,6 +13,7 @@ from sqlglot import exp
 from tests.emulators.snowflake import history
 from tests.emulators.snowflake.binds import Value
 from tests.emulators.snowflake.errors import OBJECT_MISSING, SqlError, from_engine
+from tests.emulators.snowflake.prepared import Prepared, PreparedStatements, kind_of
 from tests.emulators.snowflake.results import Result, result_of, rowtype_of
 from tests.emulators.snowflake.rewrite import AGGREGATE_TABLE, HISTORY_TABLE, METERING_TABLE, USAGE_TABLE
 
@@ -41,6 +42,9 @@ _METERING_COLUMNS = (
     ("CREDITS_USED_COMPUTE", "DOUBLE"),
     ("CREDITS_USED_CLOUD_SERVICES", "DOUBLE"),
 )
+
+
+_prepared = PreparedStatements()
 
 
 class Engine:
@@ -139,13 +143,39 @@ def describe(connection: Any, sql: str) -> Result | None:
     return empty
 
 
+def forget_prepared() -> None:
+    """Tell that definitions were changed, so that statements have to be translated anew."""
+    _prepared.forget()
+
+
 def _run_once(connection: Any, sql: str, values: list[Value]) -> Result:
+    types = tuple(type(value) for value in values)
+    key = (_prepared.generation, sql, connection.database, connection.schema, types)
+    if prepared := _prepared.find(key):
+        return _run_prepared(connection, prepared, values)
     cursor = connection.cursor()
     cursor.execute(sql, binding_params=tuple(values) or None, server=True)
     described = cursor._describe_last_sql()
     rowtype = rowtype_of([(str(row[0]), str(row[1])) for row in described])
     produced = cursor.rowcount if cursor.rowcount is not None else cursor._arrow_table.num_rows
+    translated = cursor._last_transformed
+    if kind := kind_of(sql, parse_one(sql), translated):
+        _prepared.keep(key, Prepared(translated.sql(dialect="duckdb"), kind, rowtype))
     return Result(cursor._arrow_table, rowtype, rows_produced=produced)
+
+
+def _run_prepared(connection: Any, prepared: Prepared, values: list[Value]) -> Result:
+    engine = connection._duck_conn
+    engine.execute(prepared.sql, values)
+    if prepared.kind == "select":
+        return Result(engine.to_arrow_table(), prepared.rowtype)
+    ((count,),) = engine.fetchall()
+    columns, row = [(f"number of rows {prepared.kind}", "BIGINT")], [int(count)]
+    if prepared.kind == "updated":
+        columns, row = [*columns, ("number of multi-joined rows updated", "BIGINT")], [*row, 0]
+    result = result_of(columns, [row])
+    result.rows_produced = int(count)
+    return result
 
 
 def _run_array(connection: Any, sql: str, rows: list[list[Value]]) -> Result:

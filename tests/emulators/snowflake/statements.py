@@ -1,6 +1,7 @@
 """Reads a statement: what kind it is, and, where the emulator answers it itself, what it asks for."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -87,6 +88,7 @@ _OWN_SHOWS = (
 )
 
 
+@lru_cache(maxsize=2_000)
 def read_statement(sql: str) -> Statement:
     """Read a statement. Raises SqlError for a syntax error."""
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+from tests.emulators.snowflake.engine import forget_prepared
 from tests.emulators.snowflake.errors import CANCELED, INTERNAL, LOCK_TIMEOUT, Conflict, SqlError, from_engine
 from tests.emulators.snowflake.results import Result
 from tests.emulators.snowflake.sessions import Running, Session
@@ -77,7 +78,10 @@ class Transactions:
             self._tell_end()
             return result
 
-        return self._until_free(session, running, attempt)
+        try:
+            return self._until_free(session, running, attempt)
+        finally:
+            forget_prepared()
 
     def write(self, session: Session, running: Running, work: Work) -> Result:
         """Run a statement that changes rows, in the open transaction or in one of its own."""

@@ -20,8 +20,8 @@ def keys() -> list[rsa.RSAPrivateKey]:
 
 def who(database: SnowflakeDatabase, **given: Any) -> str:
     with database.connect(**given) as connection:
-        (name,) = connection.cursor().execute("SELECT CURRENT_USER()").fetchone()
-        return str(name)
+        row: Any = connection.cursor().execute("SELECT CURRENT_USER()").fetchone()
+        return str(row[0])
 
 
 def refused(database: SnowflakeDatabase, **given: Any) -> int:
@@ -62,7 +62,7 @@ def test_a_key_pair_is_verified_by_its_signature(
     snowflake.set_user("service", public_key_pem=public_pem(keys[0]))
     given = WITHOUT_PASSWORD | {"authenticator": "SNOWFLAKE_JWT"}
     if passphrase:
-        given["private_key_file_pwd"] = passphrase
+        given["private_key_password"] = passphrase
     assert who(snowflake, **given, private_key_file=key_file(tmp_path / "key.p8", keys[0], passphrase)) == "SERVICE"
     seen = snowflake.logins()[-1]
     assert (seen["authenticator"], seen["has_token"], seen["signature"]) == ("SNOWFLAKE_JWT", True, "verified")
@@ -93,16 +93,16 @@ def test_an_oauth_token_is_checked_and_read_from_a_file(snowflake: SnowflakeData
     assert refused(snowflake, **given, token="forged") == 390303
 
 
-def test_a_named_connection_of_the_users_file_is_used(
-    snowflake: SnowflakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_connection_of_the_users_file_is_used(snowflake: SnowflakeDatabase, tmp_path: Path) -> None:
     path = tmp_path / "connections.toml"
-    path.write_text(snowflake.connections_toml("bench", enable_server_session_keep_alive_auto_detection="false"))
+    path.write_text(snowflake.connections_toml("bench"))
     path.chmod(0o600)
-    with snowflake_connection(path, "bench") as connection:
+    with connect_by_name(path, "bench") as connection:
         assert connection.cursor().execute("SELECT CURRENT_DATABASE()").fetchone() == (snowflake.name,)
     assert [login["user"] for login in snowflake.logins()] == ["TESTER"]
 
 
-def snowflake_connection(path: Path, name: str) -> snowflake.connector.SnowflakeConnection:
-    return snowflake.connector.connect(connection_name=name, connections_file_path=path)
+def connect_by_name(path: Path, name: str) -> snowflake.connector.SnowflakeConnection:
+    return snowflake.connector.connect(
+        connection_name=name, connections_file_path=path, enable_server_session_keep_alive_auto_detection=False
+    )

@@ -6,20 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 from tests.emulators.handle import HOST, SCRIPT, SnowflakeEmulator
 
+from upperbound.clock import SystemClock
+
 DEADLINE_S = 120
 
 
 def wait_for(what: str, condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
+    deadline_ns = SystemClock().monotonic_ns() + DEADLINE_S * 1_000_000_000
     while not condition():
-        assert time.monotonic() < deadline_s, f"waited {DEADLINE_S} s for {what}"
+        assert SystemClock().monotonic_ns() < deadline_ns, f"waited {DEADLINE_S} s for {what}"
 
 
 def accepts(port: int) -> bool:
@@ -43,7 +44,10 @@ def test_it_tells_how_to_connect_and_ends_on_a_signal(tmp_path: Path) -> None:
 
 def test_it_does_not_outlive_the_process_that_started_it(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    starter = f"import subprocess, time; subprocess.Popen([{str(SCRIPT)!r}, '--port', '0', '--ready', {str(ready)!r}]); time.sleep(600)"
+    starter = f"""
+import subprocess
+subprocess.Popen([{str(SCRIPT)!r}, "--port", "0", "--ready", {str(ready)!r}]).wait()
+"""
     process = subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for("the emulator", ready.exists)

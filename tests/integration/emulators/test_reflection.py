@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from snowflake.sqlalchemy import TIMESTAMP_NTZ, URL, HybridTable
+from snowflake.sqlalchemy.custom_types import TIMESTAMP_NTZ
+from snowflake.sqlalchemy.sql.custom_schema import HybridTable
+from snowflake.sqlalchemy.util import _url as make_url
 from tests.emulators.handle import SnowflakeDatabase
 
 
@@ -14,7 +16,7 @@ def engine(snowflake: SnowflakeDatabase) -> Iterator[sa.Engine]:
     names = ("account", "user", "password", "database", "schema", "warehouse")
     rest = {name: given[name] for name in ("host", "port", "protocol")}
     rest["enable_server_session_keep_alive_auto_detection"] = False
-    engine = sa.create_engine(URL(**{name: given[name] for name in names}), connect_args=rest)
+    engine = sa.create_engine(make_url(**{name: given[name] for name in names}), connect_args=rest)
     yield engine
     engine.dispose()
 

@@ -33,12 +33,16 @@ def test_a_bound_value_becomes_what_it_stands_for(kind: str, text: str | None, v
 
 
 def test_values_stand_in_the_order_of_their_numbers() -> None:
-    bindings = {str(number): {"type": "FIXED", "value": str(number)} for number in (10, 2, 1, 3, 4, 5, 6, 7, 8, 9)}
+    numbers = (10, 2, 1, 3, 4, 5, 6, 7, 8, 9)
+    bindings = {str(number): {"type": "FIXED", "value": str(number)} for number in numbers}
     assert rows_of(bindings)[0] == [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]
 
 
 def test_arrays_become_rows() -> None:
-    bindings = {"1": {"type": "FIXED", "value": ["1", "2"]}, "2": {"type": "TEXT", "value": ["a", None]}}
+    bindings: dict[str, dict[str, Any]] = {
+        "1": {"type": "FIXED", "value": ["1", "2"]},
+        "2": {"type": "TEXT", "value": ["a", None]},
+    }
     assert rows_of(bindings) == ([[1, "a"], [2, None]], True)
 
 
