@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 from tests.emulators.snowflake import engine
 from tests.emulators.snowflake.account import Account
@@ -23,7 +24,11 @@ def create_table(account: Account, session: Session, running: Running, wanted: C
         raise SqlError(*OBJECT_EXISTS, f"SQL compilation error:\nObject '{name[2]}' already exists.")
 
     def work() -> Result:
-        return engine.run(session.engine, wanted.sql, [[]], is_array=False)
+        created = engine.run(session.engine, wanted.sql, [[]], is_array=False)
+        if wanted.query and wanted.kind is TableKind.HYBRID and wanted.primary_key:
+            # The engine takes no keys in a table that is made from a query.
+            engine.add_primary_key(session.engine, name, wanted.primary_key.columns)
+        return created
 
     result = account.transactions.define(session, running, work)
     account.catalog.add(wanted.table(session.engine.database, session.engine.schema))
@@ -66,7 +71,9 @@ def follow(account: Account, session: Session, expression: exp.Expr | None, resu
 
 def complete(account: Account, session: Session, expression: exp.Expr, result: Result) -> Result:
     """Add to what SHOW TABLES, SHOW OBJECTS and DESCRIBE TABLE tell what the catalog knows."""
-    if isinstance(expression, exp.Show) and {"is_hybrid", "schema_name"} <= set(result.table.column_names):
+    if isinstance(expression, exp.Show) and expression.name.upper() == "DATABASES":
+        result.table = result.table.filter(pc.not_equal(result.table["name"], engine.OWN_DATABASE))
+    elif isinstance(expression, exp.Show) and {"is_hybrid", "schema_name"} <= set(result.table.column_names):
         rows = result.table.to_pylist()
         for row in rows:
             kind = account.catalog.kind((row["database_name"], row["schema_name"], row["name"]))

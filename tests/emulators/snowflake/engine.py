@@ -12,6 +12,7 @@ from fakesnow.instance import FakeSnow
 from sqlglot import exp
 from tests.emulators.snowflake import history
 from tests.emulators.snowflake.binds import Value
+from tests.emulators.snowflake.catalog import Name
 from tests.emulators.snowflake.errors import OBJECT_MISSING, SqlError, from_engine
 from tests.emulators.snowflake.prepared import Prepared, PreparedStatements, kind_of
 from tests.emulators.snowflake.results import Result, result_of, rowtype_of
@@ -33,6 +34,7 @@ def _unless_merging(insert: Callable[..., str]) -> Callable[..., str]:
 info_schema.insert_text_lengths_sql = _unless_merging(info_schema.insert_text_lengths_sql)
 info_schema.insert_table_comment_sql = _unless_merging(info_schema.insert_table_comment_sql)
 
+OWN_DATABASE = "EMULATOR"
 _METERING_COLUMNS = (
     ("START_TIME", "TIMESTAMPTZ"),
     ("END_TIME", "TIMESTAMPTZ"),
@@ -44,6 +46,16 @@ _METERING_COLUMNS = (
 )
 
 
+class _LastResults(dict[str, Any]):
+    """The results of the last statements; fakesnow itself would keep all of them."""
+
+    def __setitem__(self, query_id: str, result: Any) -> None:
+        super().__setitem__(query_id, result)
+        while len(self) > _RESULTS_KEPT:
+            self.pop(next(iter(self)), None)
+
+
+_RESULTS_KEPT = 50
 _prepared = PreparedStatements()
 
 
@@ -52,6 +64,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._fake = FakeSnow(create_database_on_connect=False, create_schema_on_connect=False)
+        self._fake.results_cache = _LastResults()
         self._own = self._fake.duck_conn.cursor()
         self._lock = threading.Lock()
         self._own.execute("ATTACH ':memory:' AS EMULATOR")
@@ -121,6 +134,15 @@ def run(connection: Any, sql: str, rows: list[list[Value]], *, is_array: bool) -
         raise from_engine(type(error).__name__, str(error)) from error
     except (NotImplementedError, AssertionError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise SqlError(2, "0A000", f"Unsupported feature: {type(error).__name__} {error}.") from error
+
+
+def add_primary_key(connection: Any, table: Name, columns: Sequence[str]) -> None:
+    """Add a primary key to a table that has none. Raises SqlError where its rows do not have one."""
+    named, listed = (", ".join(f'"{part}"' for part in parts) for parts in (table, columns))
+    try:
+        connection._duck_conn.execute(f"ALTER TABLE {named.replace(', ', '.')} ADD PRIMARY KEY ({listed})")
+    except duckdb.Error as error:
+        raise from_engine(type(error).__name__, str(error)) from error
 
 
 def describe(connection: Any, sql: str) -> Result | None:

@@ -1,6 +1,7 @@
 """Runs a statement of a session: reads it, lets faults strike, waits for the warehouse, runs it and records it."""
 
 import threading
+import traceback
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from tests.emulators.snowflake.commands import (
 )
 from tests.emulators.snowflake.copying import copy, read_copy
 from tests.emulators.snowflake.create_table import CreateTable
-from tests.emulators.snowflake.errors import CANCELED, STATEMENT_TIMEOUT, UNSUPPORTED, Conflict, SqlError
+from tests.emulators.snowflake.errors import CANCELED, INTERNAL, STATEMENT_TIMEOUT, UNSUPPORTED, Conflict, SqlError
 from tests.emulators.snowflake.faults import Fault
 from tests.emulators.snowflake.history import Record
 from tests.emulators.snowflake.results import Result, answer, failure, result_of
@@ -75,6 +76,9 @@ class Executor:
                 final = self._final(session)
         except SqlError as found:
             error = _reason(running, found)
+        except Exception as found:  # noqa: BLE001  # an answer that is no SQL error is asked for again six times
+            traceback.print_exc()
+            error = SqlError(*INTERNAL, f"The emulator failed: {type(found).__name__}: {found}")
         finally:
             session.running.pop(request.request_id, None)
         if not request.describe_only:
@@ -139,6 +143,8 @@ class Executor:
             return account.transactions.write(session, running, work)
         if isinstance(expression, exp.Query | exp.Show | exp.Describe):
             return definitions.complete(account, session, expression, _without_conflict(work))
+        if not isinstance(expression, exp.Create | exp.Drop | exp.Alter | exp.TruncateTable | exp.Command):
+            return definitions.follow(account, session, expression, _without_conflict(work))
         result = account.transactions.define(session, running, work)
         return definitions.follow(account, session, expression, result)
 

@@ -81,6 +81,8 @@ def _name_columns(expression: exp.Expr) -> exp.Expr:
             if not isinstance(projection, unnamed):
                 name = projection.sql(dialect="snowflake")
                 text = name if isinstance(projection, exp.Literal) else name.upper()
+                if isinstance(projection, exp.Func) and "(" not in text:
+                    text += "()"  # CURRENT_DATE and its like, whose bare word would name a column
                 projection.replace(exp.alias_(projection.copy(), text, quoted=True))
     return expression
 
@@ -170,7 +172,6 @@ def _tables_with_kinds(table: exp.Table, tables: Sequence[Table]) -> exp.Expr:
     plain = table.copy()
     alias = plain.args.get("alias")
     plain.set("alias", None)
-    # The name is put in unchanged below and must not be rewritten again: it is quoted, which the check above ignores.
     rows = sqlglot.parse_one(
         f"SELECT * EXCLUDE (IS_HYBRID, IS_DYNAMIC), {', '.join(replaced)} FROM X_", read="snowflake"
     )
@@ -204,6 +205,8 @@ def _replace_function(node: exp.Expr, context: Context) -> exp.Expr:
         "CURRENT_AVAILABLE_ROLES": f'["{context.role}"]',
         "CURRENT_SECONDARY_ROLES": '{"roles":"","value":""}',
     }
+    if name == "IS_ROLE_IN_SESSION":
+        return exp.true()
     if name not in values:
         return node
     value = values[name]

@@ -174,6 +174,11 @@ def _read_create(sql: str, words: Words) -> Statement | None:
         options = words.options()
         kind = "INTERACTIVE" if interactive else "STANDARD"
         return Statement(sql, "CREATE", _DDL, CreateWarehouse(name, kind, replace, exists, options, tables))
+    if words.accept("SEQUENCE"):
+        for place, token in enumerate(words.tokens):
+            if token.text.upper() in ("ORDER", "NOORDER"):
+                words.cut(place, place + 1)
+        return _read_parsed(words.text_after_cuts())
     if words.accept_any("ROLE", "NETWORK", "RESOURCE", "AUTHENTICATION", "TASK", "COMPUTE"):
         return Statement(sql, "CREATE", _DDL, Nothing())
     return None

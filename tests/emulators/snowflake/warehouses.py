@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -314,7 +315,7 @@ def _row(warehouse: Warehouse, current: str | None) -> list[Any]:
         "pendings": 0,
         "failed": 0,
         "suspended": warehouse.max_clusters - started,
-        "uuid": str(abs(hash(warehouse.name))),
+        "uuid": str(uuid.uuid5(uuid.NAMESPACE_DNS, warehouse.name)),
         "scaling_policy": warehouse.scaling_policy,
         "budget": None,
         "owner_role_type": "ROLE",

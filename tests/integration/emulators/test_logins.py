@@ -1,5 +1,7 @@
 """Logging in to the emulator in every way, with the real connector."""
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake.connector.errors import DatabaseError
 from tests.emulators.handle import SnowflakeDatabase
 
+UNSIGNED_TOKEN = ".".join(
+    base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+    for part in ({"alg": "RS256"}, {"iss": "https://issuer.example", "sub": "workload", "exp": 4_000_000_000}, "none")
+)
+"""An identity token in form; the emulator compares it with the ones that it was told."""
 WITHOUT_PASSWORD: dict[str, Any] = {"user": "service", "password": None}
 
 
@@ -91,6 +98,15 @@ def test_an_oauth_token_is_checked_and_read_from_a_file(snowflake: SnowflakeData
     assert snowflake.logins()[-1]["authenticator"] == "OAUTH"
     assert refused(snowflake, **given, token="old") == 390318
     assert refused(snowflake, **given, token="forged") == 390303
+
+
+def test_a_workload_identity_is_checked(snowflake: SnowflakeDatabase) -> None:
+    snowflake.set_user("service", identity_tokens=[UNSIGNED_TOKEN])
+    given = WITHOUT_PASSWORD | {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "OIDC"}
+    assert who(snowflake, **given, token=UNSIGNED_TOKEN) == "SERVICE"
+    assert snowflake.logins()[-1]["authenticator"] == "WORKLOAD_IDENTITY"
+    snowflake.set_user("service", identity_tokens=["of another workload"])
+    assert refused(snowflake, **given, token=UNSIGNED_TOKEN) == 394610
 
 
 def test_a_named_connection_of_the_users_file_is_used(snowflake: SnowflakeDatabase, tmp_path: Path) -> None:

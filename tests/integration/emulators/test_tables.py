@@ -46,6 +46,27 @@ def test_a_hybrid_table_enforces_its_keys(connection: SnowflakeConnection) -> No
     assert run(connection, "SELECT * FROM t") == [(1, "a", 1, 1)]
 
 
+def test_a_hybrid_table_that_is_made_from_a_query_enforces_its_key(connection: SnowflakeConnection) -> None:
+    run(connection, "CREATE TABLE source AS SELECT SEQ8() AS id FROM TABLE(GENERATOR(ROWCOUNT => 3))")
+    run(connection, "CREATE HYBRID TABLE t (id INT PRIMARY KEY) AS SELECT id FROM source")
+    assert run(connection, "SELECT COUNT(*) FROM t") == [(3,)]
+    assert code(connection, "INSERT INTO t VALUES (1)") == 200001
+
+
+def test_what_the_engine_cannot_do_is_an_error_of_the_statement_at_once(
+    snowflake: SnowflakeDatabase, connection: SnowflakeConnection
+) -> None:
+    for statement in ("EXPLAIN SELECT 1", "SELECT GET_DDL('TABLE', 't')", "SELECT UNIFORM(1, 10, RANDOM(42))"):
+        assert code(connection, statement) in (2, 603, 1003, 2003)
+        assert len(snowflake.statements(statement)) == 1
+
+
+def test_the_emulators_own_database_is_not_shown(connection: SnowflakeConnection) -> None:
+    names = [row["name"] for row in dicts(connection, "SHOW DATABASES")]
+    assert "EMULATOR" not in names
+    assert len(names) >= 1
+
+
 def test_a_standard_table_has_keys_but_does_not_enforce_them(connection: SnowflakeConnection) -> None:
     run(connection, "CREATE TABLE t (id INT PRIMARY KEY, u INT UNIQUE, n INT NOT NULL)")
     run(connection, "INSERT INTO t VALUES (1, 1, 1)")
