@@ -10,7 +10,7 @@ import snowflake.connector
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from snowflake.connector.errors import DatabaseError
-from tests.emulators.handle import SnowflakeDatabase
+from tests.emulators.handle import HOST, SnowflakeDatabase
 
 UNSIGNED_TOKEN = ".".join(
     base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
@@ -100,7 +100,8 @@ def test_an_oauth_token_is_checked_and_read_from_a_file(snowflake: SnowflakeData
     assert refused(snowflake, **given, token="forged") == 390303
 
 
-def test_a_workload_identity_is_checked(snowflake: SnowflakeDatabase) -> None:
+def test_a_workload_identity_is_checked(snowflake: SnowflakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_WIF_ALLOWED_HOST_SUFFIXES", HOST)
     snowflake.set_user("service", identity_tokens=[UNSIGNED_TOKEN])
     given = WITHOUT_PASSWORD | {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "OIDC"}
     assert who(snowflake, **given, token=UNSIGNED_TOKEN) == "SERVICE"
