@@ -23,8 +23,10 @@ from tests.emulators.snowflake.create_table import CreateTable
 from tests.emulators.snowflake.errors import CANCELED, INTERNAL, STATEMENT_TIMEOUT, UNSUPPORTED, Conflict, SqlError
 from tests.emulators.snowflake.faults import Fault
 from tests.emulators.snowflake.history import Record
+from tests.emulators.snowflake.placeholders import numbered
 from tests.emulators.snowflake.results import Result, answer, failure, result_of
 from tests.emulators.snowflake.rewrite import rewrite
+from tests.emulators.snowflake.row_locks import locking
 from tests.emulators.snowflake.sessions import Running, Session
 from tests.emulators.snowflake.statements import Statement, read_statement, stored_tables
 
@@ -134,9 +136,14 @@ class Executor:
         if isinstance(expression, exp.Select) and (stopped := self._cancel_function(expression)):
             return stopped
         sql = self._rewritten(session, statement)
+        if rows[0]:
+            sql = numbered(sql)
 
         def work() -> Result:
             return engine.run(session.engine, sql, rows, is_array=is_array)
+
+        if (touch := locking(account.catalog, session, expression, rows)) is not None:
+            account.transactions.write(session, running, touch)
 
         if statement.writes:
             self._check_writable(session, statement)

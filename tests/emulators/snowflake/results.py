@@ -82,9 +82,24 @@ def answer(result: Result, *, query_id: str, type_id: int, context: dict[str, An
         rows = [[None if value is None else str(value) for value in row] for row in zip(*columns, strict=True)]
         data |= {"queryResultFormat": "json", "rowset": rows, "stats": _stats(result.table)}
     else:
-        encoded = b64encode(to_ipc(to_sf(result.table, result.rowtype))).decode()
+        encoded = b64encode(to_ipc(_with_nulls(to_sf(result.table, result.rowtype)))).decode()
         data |= {"queryResultFormat": "arrow", "rowsetBase64": encoded}
     return {"success": True, "code": None, "message": None, "data": data}
+
+
+def _with_nulls(table: pa.Table) -> pa.Table:
+    """Let timestamps be NULL: a structure whose parts are NULL and may not be is one that the client does not read."""
+    for place, field_of in enumerate(table.schema):
+        if not pa.types.is_struct(field_of.type):
+            continue
+        column = table.column(place).combine_chunks()
+        parts = [field_of.type.field(number).with_nullable(True) for number in range(field_of.type.num_fields)]
+        values = [column.field(number) for number in range(field_of.type.num_fields)]
+        # As it is with an array that has no rows, which has no first part to ask.
+        mask = values[0].is_null()
+        filled = pa.StructArray.from_arrays(values, fields=parts, mask=mask)
+        table = table.set_column(place, field_of.with_type(filled.type), filled)
+    return table
 
 
 def failure(error: SqlError, *, query_id: str) -> dict[str, Any]:
