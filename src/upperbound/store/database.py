@@ -1,22 +1,29 @@
 """Connections to a store, and the one place where a driver's failure becomes ours."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import AdaptContext
 from sqlalchemy import exc
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Connection, Dialect, RowMapping
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.base import Executable
 
 from upperbound.clock import Clock
 from upperbound.store.address import StoreAddress
+from upperbound.store.dialects import Write
 from upperbound.store.failures import store_failure
+from upperbound.store.snowflake.connect import RECYCLE_S, connect, require_packages
+from upperbound.store.snowflake.locks import begin_locked
+from upperbound.store.types import to_json
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
 
 SQLITE_BUSY_S: Final = 30.0
 """How long a statement waits for another process's write to end."""
@@ -24,6 +31,17 @@ CONNECT_TIMEOUT_S: Final = 5
 """How long one attempt to reach a PostgreSQL store may take."""
 _POOL_SIZE: Final = 4
 _POOL_OVERFLOW: Final = 12
+
+_DRIVERS: Final[Mapping[str, str]] = {
+    "sqlite": "sqlite+pysqlite://",
+    "postgresql": "postgresql+psycopg://",
+    "snowflake": "snowflake+upperbound://",
+}
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "sqlite": {},
+    "postgresql": {"use_native_hstore": False},
+    "snowflake": {"paramstyle": "qmark", "pool_recycle": RECYCLE_S},
+}
 
 _LIBPQ_DEFAULTS: Final[Mapping[str, str | int]] = {
     "application_name": "upperbound",
@@ -40,6 +58,7 @@ _BEGIN: Final[Mapping[str, str]] = {
     "sqlite": "BEGIN IMMEDIATE",
     # A retry loop for serialisation failures is not needed when this level is certain.
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "snowflake": "BEGIN",
 }
 
 
@@ -53,25 +72,31 @@ class Database:
     def __init__(self, address: StoreAddress) -> None:
         self.address = address
         self.dialect: Final = address.dialect
-        drivers = {"sqlite": "sqlite+pysqlite://", "postgresql": "postgresql+psycopg://"}
-        options: dict[str, Any] = {} if address.dialect == "sqlite" else {"use_native_hstore": False}
+        if address.dialect == "snowflake":
+            _register_snowflake()
         self.engine: Final = sa.create_engine(
-            drivers[address.dialect],
+            _DRIVERS[address.dialect],
             poolclass=QueuePool,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
             hide_parameters=True,
-            json_serializer=_to_json,
-            **options,
+            json_serializer=to_json,
+            **_OPTIONS[address.dialect],
         )
         sa.event.listen(self.engine, "do_connect", self._connect)
+        if address.dialect == "snowflake":
+            from upperbound.store.snowflake.dialect import name_conflict
+
+            sa.event.listen(self.engine, "handle_error", name_conflict, retval=True)
 
     def _connect(
         self, _dialect: Dialect, _record: object, _arguments: object, parameters: Mapping[str, Any]
-    ) -> sqlite3.Connection | psycopg.Connection[tuple[Any, ...]]:
+    ) -> "sqlite3.Connection | psycopg.Connection[tuple[Any, ...]] | SnowflakeConnection":
         """Connect in SQLAlchemy's place: the URL is libpq's to read, and the password never is in it."""
         if self.dialect == "sqlite":
             return _connect_sqlite(self.address)
+        if self.dialect == "snowflake":
+            return connect(self.address)
         return _connect_postgresql(self.address, parameters["context"])
 
     def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:
@@ -109,13 +134,19 @@ class Database:
         raise failure
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, lock: str | None = None) -> Iterator[Connection]:
         """Lend a connection for one writing transaction: committed at the end, rolled back when the body raises.
 
-        Raises what :meth:`connection` raises.
+        ``lock`` names what one transaction at a time may work on, on Snowflake, where rows of results tables cannot be
+        locked and their keys are not enforced; the other stores lock rows or all of the file. Raises what
+        :meth:`connection` raises.
         """
+        begin = _BEGIN[self.dialect]
         with self.connection() as connection, connection.begin():
-            connection.exec_driver_sql(_BEGIN[self.dialect])
+            if lock is not None and self.dialect == "snowflake":
+                begin_locked(connection, begin, lock)
+            else:
+                connection.exec_driver_sql(begin)
             yield connection
 
     def rows(self, statement: Executable, values: Mapping[str, object] | None = None) -> Sequence[RowMapping]:
@@ -128,10 +159,16 @@ class Database:
         with self.connection() as connection:
             return connection.execute(statement, values).rowcount
 
+    def run(self, write: Write, values: Mapping[str, object] | None = None) -> int:
+        """Carry a write out, each statement as a transaction of its own, and return the number of rows it touched."""
+        with self.connection() as connection:
+            return write.run(connection, values)
 
-def _to_json(document: object) -> str:
-    # NaN is no JSON: PostgreSQL would refuse it and SQLite keep it, so it is refused here.
-    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+def _register_snowflake() -> None:
+    """Let SQLAlchemy know the store's dialect of Snowflake. Raises :class:`ConfigurationError` where it is missing."""
+    require_packages()
+    registry.register("snowflake.upperbound", "upperbound.store.snowflake.dialect", "StoreDialect")
 
 
 def _connect_sqlite(address: StoreAddress) -> sqlite3.Connection:

@@ -64,7 +64,7 @@ class Store:
 
     @property
     def dialect(self) -> str:
-        """``sqlite`` or ``postgresql``."""
+        """``sqlite``, ``postgresql`` or ``snowflake``."""
         return self._database.dialect
 
     def now(self) -> datetime:
@@ -98,7 +98,7 @@ def open_store(
     now: sa.ColumnElement[datetime] | None = None,
     clock: Clock | None = None,
 ) -> Store:
-    """Open the store at ``url``: ``sqlite:///path`` or ``postgresql://user@host/database``.
+    """Open the store at ``url``: ``sqlite:///path``, ``postgresql://user@host/database`` or ``snowflake://…``.
 
     ``migrate`` says whether missing tables are made and older ones brought up to date; None does so for SQLite, whose
     file and folder are made too, and leaves every other store to ``upperbound store init``. ``now`` replaces the

@@ -14,7 +14,7 @@ anything else          :class:`StoreError`
 
 import re
 import sqlite3
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import psycopg
 from sqlalchemy import exc
@@ -22,6 +22,10 @@ from sqlalchemy import exc
 from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable, UpperboundError
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.store.address import PASSWORD_VARIABLE, StoreAddress
+from upperbound.store.snowflake.failures import snowflake_failure
+
+if TYPE_CHECKING:
+    from snowflake.connector import errors
 
 _TRY_LATER_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
 """SQLSTATE classes: connection, rolled back for concurrency, no resources, operator, system error."""
@@ -56,6 +60,8 @@ def store_failure(error: exc.DBAPIError | exc.TimeoutError, address: StoreAddres
         return _sqlite_failure(origin, address)
     if isinstance(origin, psycopg.Error):
         return _postgresql_failure(origin, address, lost=error.connection_invalidated)
+    if address.dialect == "snowflake" and _is_connectors(origin):
+        return snowflake_failure(origin, _said(origin, address), address)
     return StoreError(f"{address.shown} failed: {_said(origin, address)}")
 
 
@@ -116,6 +122,12 @@ def _connection_failure(error: psycopg.Error, address: StoreAddress, said: str, 
             hint="check that the server is up, its host, port and firewalls",
         )
     return StoreError(f"{address.shown} failed: {said}")
+
+
+def _is_connectors(error: BaseException | None) -> "TypeGuard[errors.Error]":
+    from snowflake.connector import errors
+
+    return isinstance(error, errors.Error)
 
 
 def _said(error: BaseException | None, address: StoreAddress) -> str:

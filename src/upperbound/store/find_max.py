@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from upperbound.domain.find_max_steps import Limiter, Purpose
 from upperbound.store.database import Database
-from upperbound.store.dialects import insert_into
+from upperbound.store.dialects import insert_new, once_each
 from upperbound.store.tables import find_max_step_history
 from upperbound.store.types import store_now
 
@@ -62,11 +62,11 @@ class FindMaxRepository:
     def write(self, step: FindMaxStep) -> None:
         """Keep a step; one that is there already (same run and number) is left as it is."""
         values = {**vars(step), "recorded_at": self._now}
-        insert = insert_into(self._database.dialect, find_max_step_history).values(values)
-        self._database.write(insert.on_conflict_do_nothing())
+        self._database.run(insert_new(self._database.dialect, find_max_step_history, values))
 
     def steps(self, run_id: str, after_step: int = 0) -> list[FindMaxStepRow]:
         """Return the steps of a run with a number above ``after_step``, in their order."""
         columns = find_max_step_history.c
         statement = sa.select(find_max_step_history).where(columns.run_id == run_id, columns.step > after_step)
-        return [FindMaxStepRow(**row) for row in self._database.rows(statement.order_by(columns.step))]
+        rows = self._database.rows(statement.order_by(columns.step))
+        return [FindMaxStepRow(**row) for row in once_each(self._database.dialect, rows, lambda row: row["step"])]

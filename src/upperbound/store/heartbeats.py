@@ -10,7 +10,7 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import TERMINAL, WorkerStatus
 from upperbound.errors import RunNotFound
 from upperbound.store.database import Database
-from upperbound.store.dialects import insert_into, upsert
+from upperbound.store.dialects import Write, insert_new, upsert
 from upperbound.store.tables import worker_heartbeats
 from upperbound.store.types import seconds_between, store_now
 
@@ -65,12 +65,11 @@ class HeartbeatRepository:
             # A write whose answer was lost may arrive after later ones: what has ended does not come back.
             update_where=sa.or_(columns.status.not_in(TERMINAL), columns.status == given["status"]),
         )
-        self._claim = (
-            insert_into(database.dialect, worker_heartbeats)
-            .values({**given, "last_heartbeat": now, "heartbeat_count": 1})
-            .on_conflict_do_nothing(index_elements=["run_id", "worker_id"])
-            # Of an INSERT the count of rows is not kept otherwise.
-            .execution_options(preserve_rowcount=True)
+        self._claim = insert_new(
+            database.dialect,
+            worker_heartbeats,
+            {**given, "last_heartbeat": now, "heartbeat_count": 1},
+            keys=("run_id", "worker_id"),
         )
         others = [column for column in columns if column.name != "worker_group_id"]
         self._list = (
@@ -98,12 +97,12 @@ class HeartbeatRepository:
         """
         return self._write(self._claim, heartbeat) == 1
 
-    def _write(self, statement: sa.Executable, heartbeat: Heartbeat) -> int:
+    def _write(self, write: Write, heartbeat: Heartbeat) -> int:
         values = {f"given_{name}": value for name, value in vars(heartbeat).items()}
         values["given_worker_group_id"] = values.pop("given_group_id")
         with self._database.connection() as connection:
             try:
-                return connection.execute(statement, values).rowcount
+                return write.run(connection, values)
             except exc.IntegrityError:
                 raise RunNotFound(f"there is no run {heartbeat.run_id!r} to be a worker of") from None
 

@@ -6,18 +6,24 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.errors import IllegalTransition, RunNotFound
 from upperbound.store.database import Database
+from upperbound.store.dialects import json_number, json_part, json_source, json_text
+from upperbound.store.logs import log_lock
+from upperbound.store.snowflake.locks import remove_lock
 from upperbound.store.tables import (
     find_max_step_history,
+    run_control_events,
     run_status,
     run_value_pools,
     test_logs,
     test_results,
     warehouse_poll_snapshots,
+    worker_heartbeats,
     worker_metrics_snapshots,
 )
 from upperbound.store.types import seconds_between, store_now
@@ -93,8 +99,10 @@ class HistoryRepository:
         self._database = database
         now = store_now() if now is None else now
         runs, results = run_status.c, test_results.c
-        self._table_type = runs.scenario_config[("scenario", "target", "table_type")].as_string()
-        self._tags = runs.scenario_config[("scenario", "tags")]
+        dialect, tags = database.dialect, (runs.scenario_config, "scenario", "tags")
+        self._table_type = json_text(dialect, runs.scenario_config, "scenario", "target", "table_type")
+        self._tags = json_part(dialect, *tags)
+        self._tags_source = json_source(dialect, *tags)
         percentiles = ("p50_ms", "p95_ms", "p99_ms")
         self._from = run_status.join(test_results, results.test_id == runs.run_id)
         self._select = sa.select(
@@ -120,7 +128,7 @@ class HistoryRepository:
             results.operations,
             results.failed,
             results.qps,
-            *(results.summary[("latency", name)].as_float().label(name) for name in percentiles),
+            *(json_number(dialect, results.summary, "latency", name).label(name) for name in percentiles),
             runs.completion_reason,
             runs.cancellation_reason,
         ).select_from(self._from)
@@ -143,7 +151,9 @@ class HistoryRepository:
         return {row["status"]: row["runs"] for row in rows}
 
     def delete(self, run_id: str) -> None:
-        """Remove a run with everything that is stored of it, in one transaction.
+        """Remove a run with everything that is stored of it, in one transaction; what was cut off may be repeated.
+
+        On Snowflake what would follow a run by itself elsewhere goes first, in a transaction of its own.
 
         Raises :class:`IllegalTransition` when it is on its way, or its results are being written, and
         :class:`RunNotFound`.
@@ -152,6 +162,9 @@ class HistoryRepository:
         at_rest = sa.or_(
             runs.status == RunStatus.PREPARED, sa.and_(runs.status.in_(TERMINAL), runs.phase == Phase.COMPLETED)
         )
+        if self._database.dialect == "snowflake":
+            with self._database.transaction() as connection:
+                _delete_what_follows(connection, run_id, at_rest)
         with self._database.transaction() as connection:
             deleted = connection.execute(sa.delete(run_status).where(runs.run_id == run_id, at_rest)).rowcount
             if not deleted:
@@ -178,9 +191,20 @@ class HistoryRepository:
         if wanted.created_to is not None:
             found.append(runs.created_at < wanted.created_to)
         for word in wanted.text.split():
-            places: list[sa.ColumnElement[Any]] = [runs.name, runs.run_id, self._tags.as_string()]
+            places: list[sa.ColumnElement[Any]] = [runs.name, runs.run_id, self._tags_source]
             found.append(sa.or_(*(place.icontains(word, autoescape=True) for place in places)))
         return found
+
+
+def _delete_what_follows(connection: Connection, run_id: str, at_rest: sa.ColumnElement[bool]) -> None:
+    """Delete what goes with a run by itself on other stores, if it may be deleted; its row is locked from then on."""
+    runs = run_status.c
+    chosen = sa.select(runs.run_id).where(runs.run_id == run_id, at_rest).with_for_update()
+    if connection.execute(chosen).first() is None:
+        return
+    for table in (run_control_events, worker_heartbeats):
+        connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+    remove_lock(connection, log_lock(run_id))
 
 
 _OF_A_RUN: Final = (

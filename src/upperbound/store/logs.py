@@ -95,10 +95,10 @@ class LogRepository:
         if not lines:
             return 0
         numbers = [line.number for line in lines]
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=log_lock(writer.run_id)) as connection:
             # SQLite's transaction is the lock already.
             if self._database.dialect == "postgresql":
-                connection.execute(self._lock, {"lock": f"test_logs:{writer.run_id}"})
+                connection.execute(self._lock, {"lock": log_lock(writer.run_id)})
             span = {"run": writer.run_id, "writer": writer.name, "first": min(numbers), "last": max(numbers)}
             taken = set(connection.execute(self._taken, span).scalars())
             fresh = [line for line in lines if line.number not in taken]
@@ -137,6 +137,11 @@ class LogRepository:
             statement = statement.where(columns.worker_id == worker_id)
         rows = self._database.rows(statement, {"run": run_id, "sequence": sequence, "most": limit})
         return [LogRow(**row) for row in rows]
+
+
+def log_lock(run_id: str) -> str:
+    """Return what the lock of a run's log is called."""
+    return f"test_logs:{run_id}"
 
 
 def _values(writer: LogWriter, line: LogLine, sequence: int) -> dict[str, object]:

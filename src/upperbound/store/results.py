@@ -11,7 +11,7 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import TERMINAL, WorkerStatus
 from upperbound.errors import RunNotFound
 from upperbound.store.database import Database
-from upperbound.store.dialects import upsert
+from upperbound.store.dialects import once_each, upsert
 from upperbound.store.tables import run_status, test_results
 from upperbound.store.types import store_now
 
@@ -121,7 +121,7 @@ class ResultRepository:
         values["status"] = result.status.value
         over = result.status in TERMINAL
         now = self._now
-        statement = upsert(
+        write = upsert(
             self._database.dialect,
             test_results,
             {**values, "updated_at": now},
@@ -131,7 +131,7 @@ class ResultRepository:
             # A write whose answer was lost may arrive after later ones: it must not erase the final figures.
             update_where=None if over else test_results.c.status.not_in([status.value for status in TERMINAL]),
         )
-        self._database.write(statement)
+        self._database.run(write)
 
     def finish_parent(self, run_id: str, result: ParentResult, *, holder: str | None = None) -> bool:
         """Write what all workers have done together into the run's own result; may be repeated.
@@ -168,7 +168,8 @@ class ResultRepository:
         """Return the results of the run's workers, in order of group id."""
         columns = test_results.c
         statement = self._select.where(columns.run_id == run_id, columns.worker_id.is_not(None))
-        return [ResultRow(**row) for row in self._database.rows(statement.order_by(columns.worker_group_id))]
+        rows = self._database.rows(statement.order_by(columns.worker_group_id))
+        return [ResultRow(**row) for row in once_each(self._database.dialect, rows, lambda row: row["test_id"])]
 
     def _update_parent(self, run_id: str, values: Mapping[str, Any], *, holder: str | None = None) -> bool:
         statement = sa.update(test_results).where(test_results.c.test_id == run_id)

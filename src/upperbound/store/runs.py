@@ -16,7 +16,7 @@ from upperbound.store.database import Database
 from upperbound.store.events import NewEvent, append_event
 from upperbound.store.tables import run_status, test_results
 from upperbound.store.types import plus_seconds, seconds_between, store_now
-from upperbound.store.value_pools import link_run
+from upperbound.store.value_pools import TEMPLATES_LOCK, link_run
 
 _AMBIGUOUS_SHOWN: Final = 5
 
@@ -123,7 +123,7 @@ class RunRepository:
         Raises :class:`StoreError` when the id is taken or a value pool is gone; then nothing is changed.
         """
         now = self._now
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK if run.value_pools else None) as connection:
             try:
                 connection.execute(
                     sa.insert(run_status).values(

@@ -1,16 +1,17 @@
 """Metrics snapshots: ``WORKER_METRICS_SNAPSHOTS``, what each worker had counted at one moment."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import RowMapping
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.time_series import Mark
 from upperbound.store.database import Database
-from upperbound.store.dialects import insert_into
+from upperbound.store.dialects import insert_new, once_each
 from upperbound.store.tables import worker_metrics_snapshots
 from upperbound.store.types import store_now
 
@@ -65,7 +66,7 @@ class SnapshotRepository:
             column.name: sa.bindparam(f"given_{column.name}", type_=column.type) for column in columns
         }
         given["captured_at"] = store_now() if now is None else now
-        self._insert = insert_into(database.dialect, table).values(given).on_conflict_do_nothing()
+        self._insert = insert_new(database.dialect, table, given)
         renamed = {"worker_group_id": "group_id", "worker_group_count": "group_count"}
         self._select = sa.select(*(column.label(renamed.get(column.name, column.name)) for column in columns)).where(
             columns.run_id == sa.bindparam("run")
@@ -82,6 +83,8 @@ class SnapshotRepository:
         chosen = [columns.run_id == sa.bindparam("run")]
         if by_phase:
             chosen.append(columns.phase == sa.bindparam("in_phase", type_=columns.phase.type))
+        if self._database.dialect == "snowflake":
+            return self._newest_of_all(chosen)
         first = sa.select(sa.func.min(columns.worker_id).label("worker_id")).where(*chosen)
         workers = first.cte("workers", recursive=True)
         following = sa.select(sa.func.min(columns.worker_id)).where(*chosen, columns.worker_id > workers.c.worker_id)
@@ -101,12 +104,32 @@ class SnapshotRepository:
             found, sa.and_(columns.worker_id == found.c.worker_id, columns.sequence == found.c.sequence)
         ).order_by(columns.worker_group_id)
 
+    def _newest_of_all(self, chosen: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+        """Give each worker's snapshots numbers, its last one the first, and look up those.
+
+        A standard table of Snowflake has no index to step along. What is read is the numbers alone, in the partitions
+        that the run was written to.
+        """
+        columns = worker_metrics_snapshots.c
+        place = sa.func.row_number().over(partition_by=columns.worker_id, order_by=columns.sequence.desc())
+        numbered = (
+            sa.select(columns.worker_id, columns.sequence, place.label("place")).where(*chosen).subquery("numbered")
+        )
+        return (
+            self._select.join(
+                numbered,
+                sa.and_(columns.worker_id == numbered.c.worker_id, columns.sequence == numbered.c.sequence),
+            )
+            .where(numbered.c.place == 1)
+            .order_by(columns.worker_group_id)
+        )
+
     def write(self, snapshot: Snapshot) -> None:
         """Keep a snapshot; one that is there already (same run, worker and sequence) is left as it is."""
         values = {f"given_{name}": value for name, value in vars(snapshot).items()}
         values["given_worker_group_id"] = values.pop("given_group_id")
         values["given_worker_group_count"] = values.pop("given_group_count")
-        self._database.write(self._insert, values)
+        self._database.run(self._insert, values)
 
     def newest(self, run_id: str, phase: Phase | None = None) -> dict[str, SnapshotRow]:
         """Return the newest snapshot of each worker by worker id, of one phase or of any."""
@@ -127,7 +150,8 @@ class SnapshotRepository:
         statement = sa.select(*(columns[name] for name in names)).where(columns.run_id == run_id)
         marks: list[Mark] = []
         begins: dict[tuple[str, Phase], float] = {}
-        for row in self._database.rows(statement.order_by(columns.worker_id, columns.sequence)):
+        rows = self._database.rows(statement.order_by(columns.worker_id, columns.sequence))
+        for row in once_each(self._database.dialect, rows, _place_of):
             worker_id, phase, threads = row["worker_id"], row["phase"], (row["active_threads"], row["target_threads"])
             at_s = row["elapsed_s"]
             if row["qps"] > 0:
@@ -164,4 +188,9 @@ class SnapshotRepository:
         if phase is not None:
             statement = statement.where(columns.phase == phase)
         statement = statement.order_by(columns.sequence, columns.worker_group_id)
-        return [SnapshotRow(**row) for row in self._database.rows(statement, {"run": run_id})]
+        rows = self._database.rows(statement, {"run": run_id})
+        return [SnapshotRow(**row) for row in once_each(self._database.dialect, rows, _place_of)]
+
+
+def _place_of(row: RowMapping) -> tuple[str, int]:
+    return row["worker_id"], row["sequence"]

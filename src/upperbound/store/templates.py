@@ -16,10 +16,10 @@ from upperbound.errors import Problem, ScenarioError, TemplateConflict, Template
 from upperbound.scenario.loader import builtin_names
 from upperbound.scenario.model import Scenario
 from upperbound.store.database import Database
-from upperbound.store.dialects import insert_into
+from upperbound.store.dialects import insert_new
 from upperbound.store.tables import template_tags, template_versions, test_templates
 from upperbound.store.types import store_now
-from upperbound.store.value_pools import retire
+from upperbound.store.value_pools import TEMPLATES_LOCK, retire
 
 _SIMILAR_SHOWN: Final = 3
 _NEAR: Final = 0.7
@@ -119,7 +119,7 @@ class TemplateRepository:
         version. Raises :class:`TemplateConflict` when there is a newer version than the base, or its name is taken, and
         :class:`TemplateNotFound`.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             present = self._lock(connection, template_id)
             if present["latest_version"] != base_version:
                 raise _stale(present, base_version)
@@ -131,7 +131,7 @@ class TemplateRepository:
         Raises :class:`TemplateConflict` when it is taken, :class:`ScenarioError` when it is none, and
         :class:`TemplateNotFound`.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             present = self._lock(connection, template_id)
             document = self._document(connection, template_id, present["latest_version"])
             renamed = _dumped({**document, "name": name})
@@ -142,7 +142,7 @@ class TemplateRepository:
 
         Raises :class:`TemplateNotFound`.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             present = self._lock(connection, template_id)
             document = self._document(connection, template_id, present["latest_version"])
             merged = {**document.get("tags", {}), **tags}
@@ -164,7 +164,7 @@ class TemplateRepository:
 
         Raises :class:`TemplateNotFound`.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             self._lock(connection, template_id)
             for table in (template_tags, template_versions, test_templates):
                 connection.execute(sa.delete(table).where(table.c.template_id == template_id))
@@ -242,7 +242,8 @@ class TemplateRepository:
         template_id = f"t-{secrets.token_hex(4)}"
         _refuse_builtin(document["name"])
         who = {"created_by": saved_by, "created_at": self._now, "updated_by": saved_by, "updated_at": self._now}
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
+            self._require_free(connection, document["name"], template_id)
             try:
                 connection.execute(
                     sa.insert(test_templates).values(
@@ -253,6 +254,15 @@ class TemplateRepository:
                 raise _name_taken(document["name"]) from None
             self._write_version(connection, TemplateRef(template_id, 1), document, saved_by, note)
             return self._get(connection, template_id)
+
+    def _require_free(self, connection: Connection, name: str, template_id: str) -> None:
+        """Look whether another template is called so, on a store that does not refuse a second one by itself."""
+        if self._database.dialect != "snowflake":
+            return
+        columns = test_templates.c
+        other = sa.select(columns.template_id).where(columns.name == name, columns.template_id != template_id)
+        if connection.execute(other).first() is not None:
+            raise _name_taken(name)
 
     def _lock(self, connection: Connection, template_id: str) -> RowMapping:
         """Return the template's row, which no other transaction changes before this one has ended."""
@@ -271,6 +281,7 @@ class TemplateRepository:
             return self._get(connection, template_id)
         if document["name"] != present["name"]:
             _refuse_builtin(document["name"])
+            self._require_free(connection, document["name"], template_id)
         values = {"latest_version": version + 1, "updated_by": saved_by, "updated_at": self._now}
         change = sa.update(test_templates).where(test_templates.c.template_id == template_id)
         try:
@@ -297,9 +308,8 @@ class TemplateRepository:
         connection.execute(sa.delete(template_tags).where(template_tags.c.template_id == ref.template_id))
         for key, value in document["tags"].items():
             values = {"template_id": ref.template_id, "tag_key": key, "tag_value": value}
-            insert = insert_into(self._database.dialect, template_tags).values(values)
             # Two keys may become one when what a store cannot hold is replaced.
-            connection.execute(insert.on_conflict_do_nothing())
+            insert_new(self._database.dialect, template_tags, values).run(connection)
 
     def _document(self, connection: Connection, template_id: str, version: int) -> dict[str, Any]:
         columns = template_versions.c

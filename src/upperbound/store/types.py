@@ -4,6 +4,7 @@ A timestamp is UTC and comes from the store's clock; a duration is computed by t
 The host's clock and the session's time zone never enter. Each construct is compiled once per dialect, here.
 """
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -22,7 +23,8 @@ _SQLITE_FORMAT: Final = "%Y-%m-%d %H:%M:%f"
 class UtcTimestamp(sa.TypeDecorator[datetime]):
     """A moment; an aware UTC ``datetime`` in Python, whatever the session's time zone.
 
-    SQLite keeps it as text with milliseconds, PostgreSQL as ``timestamptz`` with microseconds.
+    SQLite keeps it as text with milliseconds, PostgreSQL as ``timestamptz`` with microseconds, Snowflake as
+    ``TIMESTAMP_NTZ``, which no index of a hybrid table refuses.
     """
 
     impl = sa.DateTime
@@ -32,6 +34,10 @@ class UtcTimestamp(sa.TypeDecorator[datetime]):
         """Return the column type of one dialect."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(sa.Text())
+        if dialect.name == "snowflake":
+            from snowflake.sqlalchemy.custom_types import TIMESTAMP_NTZ
+
+            return dialect.type_descriptor(TIMESTAMP_NTZ())
         return dialect.type_descriptor(sa.DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
@@ -43,16 +49,16 @@ class UtcTimestamp(sa.TypeDecorator[datetime]):
         moment = value.astimezone(UTC)
         if dialect.name == "sqlite":
             return moment.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-        return moment
+        return moment.replace(tzinfo=None) if dialect.name == "snowflake" else moment
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - inherited
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Turn the driver's value into an aware UTC ``datetime``."""
         if value is None:
             return None
         if isinstance(value, str):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         assert isinstance(value, datetime)
-        return value.astimezone(UTC)
+        return value.replace(tzinfo=UTC) if dialect.name == "snowflake" else value.astimezone(UTC)
 
 
 class Message(sa.TypeDecorator[str]):
@@ -90,11 +96,33 @@ class EnumText(sa.TypeDecorator[StrEnum]):
         return None if value is None else self.enum(value)
 
 
-JsonDocument: Final = sa.JSON(none_as_null=True)
+class JsonText(sa.TypeDecorator[Any]):
+    """A document as JSON text; None is NULL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - inherited
+        """Return the text; what JSON has no word for raises :class:`ValueError`."""
+        return None if value is None else to_json(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - inherited
+        """Return the document."""
+        return None if value is None else json.loads(value)
+
+
+def to_json(document: object) -> str:
+    """Return a document as JSON text; NaN, which is no JSON, raises :class:`ValueError`."""
+    # PostgreSQL would refuse NaN and SQLite keep it, so it is refused here.
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+JsonDocument: Final = sa.JSON(none_as_null=True).with_variant(JsonText(), "snowflake")
 """A document that is stored as it was written.
 
 On PostgreSQL this is ``json``, not ``jsonb``: nothing queries inside the documents, ``json`` keeps the order of keys,
-takes escaped NULs in recorded error texts, and costs the server less to take in.
+takes escaped NULs in recorded error texts, and costs the server less to take in. On Snowflake it is text for the same
+reasons: VARIANT sorts the keys of an object.
 """
 
 
@@ -138,6 +166,12 @@ def _now_postgresql(_function: store_now, _compiler: SQLCompiler, **_options: An
     return "statement_timestamp()"
 
 
+@compiles(store_now, "snowflake")
+def _now_snowflake(_function: store_now, _compiler: SQLCompiler, **_options: Any) -> str:
+    # One value throughout a statement, which SYSDATE() is not; converted, as a session may have another time zone.
+    return "CONVERT_TIMEZONE('UTC', CURRENT_TIMESTAMP())::TIMESTAMP_NTZ"
+
+
 @compiles(seconds_between, "sqlite")
 def _between_sqlite(function: seconds_between, compiler: SQLCompiler, **options: Any) -> str:
     later, earlier = _arguments(function, compiler, **options)
@@ -151,6 +185,14 @@ def _between_postgresql(function: seconds_between, compiler: SQLCompiler, **opti
     return f"CAST(EXTRACT(EPOCH FROM ({later}) - ({earlier})) AS DOUBLE PRECISION)"
 
 
+@compiles(seconds_between, "snowflake")
+def _between_snowflake(function: seconds_between, compiler: SQLCompiler, **options: Any) -> str:
+    later, earlier = _arguments(function, compiler, **options)
+    # A bound moment arrives as text, which is read as the type it is compared with: here it must be said.
+    span = f"'microsecond', ({earlier})::TIMESTAMP_NTZ, ({later})::TIMESTAMP_NTZ"
+    return f"(TIMESTAMPDIFF({span}) / 1000000::DOUBLE)"
+
+
 @compiles(plus_seconds, "sqlite")
 def _plus_sqlite(function: plus_seconds, compiler: SQLCompiler, **options: Any) -> str:
     moment, seconds = _arguments(function, compiler, **options)
@@ -162,3 +204,10 @@ def _plus_postgresql(function: plus_seconds, compiler: SQLCompiler, **options: A
     moment, seconds = _arguments(function, compiler, **options)
     # Seconds only: an interval in days would follow the session's daylight saving time.
     return f"(({moment}) + make_interval(secs => CAST({seconds} AS DOUBLE PRECISION)))"
+
+
+@compiles(plus_seconds, "snowflake")
+def _plus_snowflake(function: plus_seconds, compiler: SQLCompiler, **options: Any) -> str:
+    moment, seconds = _arguments(function, compiler, **options)
+    # Whole microseconds: it takes no fraction of its unit.
+    return f"TIMESTAMPADD('microsecond', ROUND(({seconds})::DOUBLE * 1000000)::BIGINT, ({moment})::TIMESTAMP_NTZ)"

@@ -31,6 +31,8 @@ from upperbound.store.types import seconds_between, store_now
 if TYPE_CHECKING:
     from upperbound.store.templates import TemplateRef
 
+TEMPLATES_LOCK: Final = "templates"
+"""Taken on Snowflake by whoever changes templates or value pools, and by runs that are linked to pools."""
 GIVEN_UP_S: Final = 600
 """A pool that nobody has written to for so long, and that no run uses, was left behind by a process that is gone."""
 _CODEC: Final = "zstd"
@@ -135,6 +137,7 @@ class ValuePoolRepository:
             "value_bytes": len(block.memory),
             "data": _compressed(block.memory),
         }
+        # Without a lock on Snowflake, too: a pool has one writer, and nobody removes one that was written to of late.
         with self._database.transaction() as connection:
             if connection.execute(grow).rowcount:
                 connection.execute(sa.insert(template_value_chunks).values(values))
@@ -151,7 +154,7 @@ class ValuePoolRepository:
         template_row = sa.select(test_templates.c.template_id).where(
             test_templates.c.template_id == template.template_id
         )
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             if connection.execute(template_row.with_for_update()).first() is None:
                 raise TemplateNotFound(
                     f"the template {template.template_id} was deleted while its value pools were prepared",
@@ -170,7 +173,7 @@ class ValuePoolRepository:
 
         Raises :class:`StoreError` when one was given up meanwhile.
         """
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             self._lock_prepared(connection, pool_ids)
             update = sa.update(template_value_pools).where(template_value_pools.c.pool_id.in_(pool_ids))
             connection.execute(update.values(state=PoolState.READY, touched_at=self._now))
@@ -178,7 +181,7 @@ class ValuePoolRepository:
     def discard(self, pool_ids: Sequence[str]) -> None:
         """Remove pools that no run uses and no template has; others are left."""
         columns = template_value_pools.c
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             self._remove(connection, sa.and_(columns.pool_id.in_(pool_ids), columns.template_id.is_(None)))
 
     def sweep(self) -> int:
@@ -195,7 +198,7 @@ class ValuePoolRepository:
             columns.state == PoolState.REPLACED,
             sa.and_(columns.state == PoolState.READY, columns.template_id.is_(None), sa.or_(used_once, old)),
         )
-        with self._database.transaction() as connection:
+        with self._database.transaction(lock=TEMPLATES_LOCK) as connection:
             return self._remove(connection, garbage)
 
     def of_template(self, template_id: str, target: str | None = None) -> list[PoolRow]:

@@ -7,7 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from upperbound.store.database import Database
-from upperbound.store.dialects import insert_into
+from upperbound.store.dialects import insert_new, once_each
 from upperbound.store.tables import warehouse_poll_snapshots
 from upperbound.store.types import store_now
 
@@ -58,13 +58,13 @@ class WarehousePollRepository:
     def write(self, poll: WarehousePoll) -> None:
         """Keep a poll; one that is there already (same id) is left as it is."""
         values = {**vars(poll), "polled_at": self._now}
-        insert = insert_into(self._database.dialect, warehouse_poll_snapshots).values(values)
-        self._database.write(insert.on_conflict_do_nothing())
+        self._database.run(insert_new(self._database.dialect, warehouse_poll_snapshots, values))
 
     def series(self, run_id: str, after_s: float = -1.0) -> list[WarehousePollRow]:
         """Return the polls of a run that were made more than ``after_s`` seconds into it, in their order."""
         statement = sa.select(warehouse_poll_snapshots).where(_POLLS.run_id == run_id, _POLLS.elapsed_s > after_s)
-        return [WarehousePollRow(**row) for row in self._database.rows(statement.order_by(*_ORDER))]
+        rows = self._database.rows(statement.order_by(*_ORDER))
+        return [WarehousePollRow(**row) for row in once_each(self._database.dialect, rows, lambda row: row["poll_id"])]
 
     def newest(self, run_id: str) -> WarehousePollRow | None:
         """Return the last poll of a run; None when it has none, as a run without a warehouse."""
