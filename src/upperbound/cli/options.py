@@ -10,7 +10,8 @@ Store = Annotated[
     typer.Option(
         "--store",
         metavar="URL",
-        help="Control and results store: sqlite:///FILE or postgresql://USER@HOST/DATABASE. "
+        help="Control and results store: sqlite:///FILE, postgresql://USER@HOST/DATABASE or "
+        "snowflake://?connection_name=NAME. "
         "Default: an SQLite file in the data directory.",
         show_default=False,
     ),

@@ -20,6 +20,7 @@ class Dialect(StrEnum):
 
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
+    SNOWFLAKE = "snowflake"
 
 
 @app.command()
@@ -45,10 +46,12 @@ def check(store: Store = None) -> None:
 
     Compares every table and column with what this version expects, and exits with 2 when anything differs.
     """
+    from upperbound.store.address import parse_store_url
     from upperbound.store.check import check_store, expected_columns
 
-    findings = check_store(_settings(store).store_url)
-    expected = expected_columns()
+    url = _settings(store).store_url
+    findings = check_store(url)
+    expected = expected_columns(parse_store_url(url).dialect)
     tables = [*expected, *sorted({finding.table for finding in findings} - expected.keys())]
     for table in tables:
         found = [finding for finding in findings if finding.table == table]

@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Inspector
 
 from upperbound.errors import StoreNotMigrated
-from upperbound.store.address import parse_store_url
+from upperbound.store.address import DialectName, parse_store_url
 from upperbound.store.database import Database
 from upperbound.store.migrate import HEAD_REVISION, current_revision
+from upperbound.store.snowflake.check import differences
+from upperbound.store.snowflake.hybrid import store_locks
 from upperbound.store.tables import VERSION_TABLE, metadata
 
 
@@ -42,16 +44,16 @@ def check_store(url: str) -> list[Finding]:
     database = Database(address)
     try:
         with database.connection() as connection:
-            inspector = sa.inspect(connection)
-            found = [*_revision_findings(connection), *_table_findings(inspector)]
+            found = [*_revision_findings(connection), *_table_findings(connection)]
     finally:
         database.close()
     return found
 
 
-def expected_columns() -> dict[str, list[str]]:
+def expected_columns(dialect: DialectName = "sqlite") -> dict[str, list[str]]:
     """Return what is checked: the columns of every table."""
-    return {table.name: [column.name for column in table.columns] for table in _tables()}
+    own = [store_locks] if dialect == "snowflake" else []
+    return {table.name: [column.name for column in table.columns] for table in (*_tables(), *own)}
 
 
 def _tables() -> list[sa.Table]:
@@ -70,7 +72,11 @@ def _revision_findings(connection: sa.Connection) -> Iterator[Finding]:
         yield Finding(VERSION_TABLE, "version_num", f"is {revision}, expected {HEAD_REVISION}")
 
 
-def _table_findings(inspector: Inspector) -> Iterator[Finding]:
+def _table_findings(connection: sa.Connection) -> Iterator[Finding]:
+    if connection.dialect.name == "snowflake":
+        yield from (Finding(*difference) for difference in differences(connection))
+        return
+    inspector = sa.inspect(connection)
     present = set(inspector.get_table_names())
     for table in _tables():
         if table.name not in present:

@@ -11,6 +11,7 @@ from upperbound import __version__
 from upperbound.errors import StoreError, StoreNotMigrated, StoreVersionError
 from upperbound.store.address import StoreAddress
 from upperbound.store.database import Database
+from upperbound.store.snowflake.migrate import has_version_table, make_tables
 from upperbound.store.tables import VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def refuse_newer(found: str | None, address: StoreAddress) -> None:
 
 def current_revision(connection: Connection) -> str | None:
     """Return the schema's revision; None when the store has no tables of ours."""
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
+    if connection.dialect.name == "snowflake":
+        if not has_version_table(connection):
+            return None
+    elif not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     version = sa.table(VERSION_TABLE, sa.column("version_num", sa.Text))
     found = connection.execute(sa.select(version.c.version_num)).scalar_one_or_none()
@@ -65,12 +69,15 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def upgrade(database: Database, *, only_own: bool = False) -> str | None:
-    """Bring the schema to this version's revision in one transaction, and return the revision it had before.
+    """Bring the schema to this version's revision, and return the revision it had before.
 
+    It is one transaction, but on Snowflake, where what was begun is gone on with by another call.
     Any number of processes may call this at once: one migrates, the others wait and find it done. With ``only_own`` an
     SQLite file that already holds another program's tables is left alone (:class:`StoreError`). Raises
     :class:`StoreVersionError` when the store is newer.
     """
+    if database.dialect == "snowflake":
+        return _upgrade_snowflake(database)
     with database.transaction() as connection:
         if database.dialect == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
@@ -84,6 +91,15 @@ def upgrade(database: Database, *, only_own: bool = False) -> str | None:
                 hint=f"name another file, or, to add our tables to this one, {database.address.init_hint}",
             )
         run_alembic(connection)
+    return before
+
+
+def _upgrade_snowflake(database: Database) -> str | None:
+    with database.connection() as connection:
+        before = current_revision(connection)
+        refuse_newer(before, database.address)
+        if before != HEAD_REVISION:
+            make_tables(connection, run_alembic, before)
     return before
 
 
