@@ -1,6 +1,7 @@
-"""Every test in this folder runs on SQLite and on PostgreSQL, the same claims for both."""
+"""Every test in this folder runs on SQLite, on PostgreSQL and on an emulator of Snowflake, the same claims for all."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,15 +11,21 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.emulators.handle import HOST, PASSWORD, USER, WAREHOUSE, SnowflakeEmulator
 
 from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.store.address import parse_store_url
+from upperbound.store.database import Database
 from upperbound.store.engine import Store, init_store, open_store
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.runs import NewRun
 from upperbound.store.snapshots import Snapshot
+from upperbound.store.snowflake.hybrid import store_locks
+from upperbound.store.tables import CONTROL_TABLES, RESULTS_TABLES
 from upperbound.store.types import UtcTimestamp
 
+FRESH = {"sqlite": "fresh_file", "postgresql": "fresh_database", "snowflake": "fresh_schema"}
 WRITER = Path(__file__).parent / "writer_process.py"
 
 
@@ -35,24 +42,91 @@ class SetClock:
         self.moment += timedelta(seconds=seconds)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgresql", "snowflake"])
+def empty_store_url(request: pytest.FixtureRequest) -> str:
     """A place for a store that has no tables yet."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/store.db"
-    return str(request.getfixturevalue("fresh_database"))
+    return str(request.getfixturevalue(FRESH[request.param]))
 
 
 @pytest.fixture
-def store_url(empty_store_url: str) -> str:
-    init_store(empty_store_url)
-    return empty_store_url
+def fresh_schema(new_snowflake_url: Callable[[], str]) -> str:
+    """An empty schema on the emulator."""
+    return new_snowflake_url()
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "snowflake"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A store with its tables, and nothing in them.
+
+    Making the tables takes most of a second on the emulator: tests that do not change them use the same ones.
+    """
+    changes = request.node.get_closest_marker("changes_tables") is not None
+    if request.param == "snowflake" and not changes:
+        url = str(request.getfixturevalue("made_snowflake_url"))
+        empty_tables(url)
+        return url
+    url = str(request.getfixturevalue(FRESH[request.param]))
+    init_store(url)
+    return url
+
+
+@pytest.fixture
+def fresh_file(tmp_path: Path) -> str:
+    """A place for a file that is not there yet."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture(scope="session")
+def new_snowflake_url(snowflake_emulator: SnowflakeEmulator) -> Callable[[], str]:
+    """Return what makes an empty schema on the emulator, and says its URL with the password."""
+
+    def make() -> str:
+        name = f"STORE_{secrets.token_hex(4).upper()}"
+        snowflake_emulator.control("create-database", name=name)
+        place = f"host={HOST}&port={snowflake_emulator.port}&protocol=http&warehouse={WAREHOUSE}"
+        return f"snowflake://{USER}:{PASSWORD}@emulator/{name}/PUBLIC?{place}"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_snowflake_url(new_snowflake_url: Callable[[], str]) -> str:
+    """A store on the emulator that has its tables."""
+    url = new_snowflake_url()
+    init_store(url)
+    return url
+
+
+def empty_tables(url: str) -> None:
+    """Remove every row of a store but that of its revision, children before parents."""
+    database = Database(parse_store_url(url))
+    tables = [*RESULTS_TABLES, *reversed(CONTROL_TABLES), store_locks]
+    counts = " UNION ALL ".join(f"SELECT '{table.name}' WHERE EXISTS (SELECT 1 FROM {table.name})" for table in tables)
+    with database.connection() as connection:
+        filled = set(connection.exec_driver_sql(counts).scalars())
+        for table in tables:
+            if table.name in filled:
+                connection.execute(sa.delete(table))
+    database.close()
 
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     with open_store(store_url) as opened:
         yield opened
+
+
+def engine_at(url: str) -> sa.Engine:
+    """Return what reaches the tables of a store without its repositories, one statement or transaction at a time."""
+    if url.startswith("snowflake"):
+        return Database(parse_store_url(url)).engine
+    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+
+
+@pytest.fixture
+def repeats(store_url: str) -> Callable[[int, int], int]:
+    """Choose how often a test repeats itself: less often on the emulator, which takes 200 statements a second."""
+    return lambda often, seldom: seldom if store_url.startswith("snowflake") else often
 
 
 @pytest.fixture
@@ -70,7 +144,7 @@ def clocked_store(store_url: str, clock: SetClock) -> Iterator[Store]:
 @pytest.fixture
 def engine(store_url: str) -> Iterator[sa.Engine]:
     """Direct access to the tables, past the repositories."""
-    engine = sa.create_engine(store_url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = engine_at(store_url)
     yield engine
     engine.dispose()
 

@@ -51,19 +51,24 @@ def test_a_refused_event_takes_no_number(store: Store, new_run: MakeRun) -> None
     assert store.events.append("run-1", EventType.STOP, {}) == 1
 
 
-def test_threads_that_write_at_once_get_each_number_once(store: Store, new_run: MakeRun) -> None:
+def test_threads_that_write_at_once_get_each_number_once(
+    store: Store, new_run: MakeRun, repeats: Callable[[int, int], int]
+) -> None:
     store.runs.create(new_run())
-    with ThreadPoolExecutor(8) as pool:
-        numbers = list(pool.map(lambda n: store.events.append("run-1", EventType.SET_PHASE, {"n": n}), range(80)))
-    assert sorted(numbers) == list(range(1, 81))
+    count = repeats(80, 16)
+    with ThreadPoolExecutor(repeats(8, 4)) as pool:
+        numbers = list(pool.map(lambda n: store.events.append("run-1", EventType.SET_PHASE, {"n": n}), range(count)))
+    assert sorted(numbers) == list(range(1, count + 1))
     events = store.events.after("run-1")
-    assert [event.sequence for event in events] == list(range(1, 81))
+    assert [event.sequence for event in events] == list(range(1, count + 1))
     assert {event.sequence: event.data["n"] for event in events} == {number: n for n, number in enumerate(numbers)}
 
 
 def test_a_writer_that_dies_between_number_and_event_leaves_no_gap(
     store: Store, store_url: str, new_run: MakeRun, start_writer: Callable[..., subprocess.Popen[str]]
 ) -> None:
+    if store.dialect == "snowflake":
+        pytest.skip("service: Snowflake keeps the locks of a client that is gone for minutes")
     store.runs.create(new_run())
     assert store.events.append("run-1", EventType.START, {}) == 1
     writer = start_writer("die", store_url)

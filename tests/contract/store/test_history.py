@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from upperbound.clock import SystemClock
 from upperbound.domain.log_lines import LogLevel, LogSource
@@ -17,6 +18,7 @@ from upperbound.store.history import RunFilter
 from upperbound.store.logs import LogLine, LogWriter
 from upperbound.store.runs import NewRun
 from upperbound.store.snapshots import Snapshot
+from upperbound.store.tables import worker_metrics_snapshots
 
 if TYPE_CHECKING:
     from tests.contract.store.conftest import SetClock
@@ -187,16 +189,21 @@ def test_marks_are_timed_by_what_was_counted(store: Store, new_run: MakeRun, sna
 
 
 def test_snapshots_are_chosen_by_worker_and_sequence(
-    store: Store, new_run: MakeRun, snapshot: Callable[..., Snapshot]
+    store: Store, new_run: MakeRun, snapshot: Callable[..., Snapshot], engine: sa.Engine
 ) -> None:
     store.runs.create(new_run())
     for worker in (0, 1):
-        for sequence in range(1, 701):
-            store.snapshots.write(snapshot(worker, sequence))
+        store.snapshots.write(snapshot(worker, 1))
+    columns = worker_metrics_snapshots.c
+    with engine.begin() as connection:
+        for count in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+            later = {column.name: column for column in columns} | {"sequence": columns.sequence + count}
+            rows = sa.select(*later.values())
+            connection.execute(sa.insert(worker_metrics_snapshots).from_select(list(later), rows))
     wanted = {"worker-0": range(1, 601), "worker-1": [3, 9_999]}
     found = store.snapshots.chosen("run-1", {worker: list(numbers) for worker, numbers in wanted.items()})
     assert set(found) == {("worker-0", number) for number in range(1, 601)} | {("worker-1", 3)}
-    assert found["worker-1", 3].figures == {"seconds": 3}
+    assert (found["worker-1", 3].sequence, found["worker-1", 3].figures) == (3, {"seconds": 1})
 
 
 def test_each_statement_is_told_with_its_time(store: Store, new_run: MakeRun) -> None:

@@ -1,6 +1,7 @@
 """Lines of a run's log are kept once each, in one order that a reader can follow."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -114,9 +115,9 @@ def test_a_batch_is_taken_whole_or_not_at_all(store: Store, engine: sa.Engine) -
         assert connection.execute(sa.text("SELECT count(*) FROM test_logs")).scalar_one() == 1
 
 
-def test_a_follower_sees_every_line_while_writers_race(store: Store) -> None:
+def test_a_follower_sees_every_line_while_writers_race(store: Store, repeats: Callable[[int, int], int]) -> None:
     """Sequences that were given before, and committed after, what a reader has seen would be missed for good."""
-    writers, turns, batch = 4, 15, 3
+    writers, turns, batch = 4, repeats(15, 3), 3
     failures: list[BaseException] = []
 
     def write(number: int) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import sqlalchemy as sa
+from tests.contract.store.conftest import engine_at
 from tests.contract.store.test_schema import run_script
 
 from upperbound.cli.app import main
@@ -27,7 +27,9 @@ RUN = (
 @pytest.fixture
 def old_store_url(empty_store_url: str) -> str:
     """A store of revision 0001 that holds a run."""
-    engine = sa.create_engine(empty_store_url.replace("postgresql://", "postgresql+psycopg://"))
+    if empty_store_url.startswith("snowflake"):
+        pytest.skip("not applicable: no store on Snowflake is older than revision 0006")
+    engine = engine_at(empty_store_url)
     run_script(engine, [path.read_text() for path in sorted((SQL / engine.dialect.name).iterdir())])
     run_script(engine, [RUN])
     engine.dispose()

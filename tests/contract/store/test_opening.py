@@ -66,7 +66,7 @@ def test_any_store_migrates_when_told_to_and_none_when_told_not_to(empty_store_u
     with open_store(empty_store_url, migrate=True) as store:
         assert store.runs.list() == []
     with open_store(empty_store_url, migrate=False) as store:
-        assert store.dialect in {"sqlite", "postgresql"}
+        assert store.dialect in {"sqlite", "postgresql", "snowflake"}
 
 
 def test_initialising_twice_keeps_what_is_there(store_url: str, new_run: Callable[..., NewRun]) -> None:
@@ -88,6 +88,7 @@ def test_the_url_of_an_open_store_opens_it_again_without_showing_the_password(
         assert again.now() >= store.now().replace(microsecond=0)
 
 
+@pytest.mark.changes_tables
 def test_a_newer_store_is_refused_with_both_versions(store_url: str, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE upperbound_schema_version SET version_num = '9999'"))
@@ -100,6 +101,9 @@ def test_a_newer_store_is_refused_with_both_versions(store_url: str, engine: sa.
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if empty_store_url.startswith("snowflake"):
+        pytest.skip("service: Snowflake commits each statement that changes tables")
+
     def fail_at_the_end(connection: sa.Connection) -> None:
         alembic(connection)
         raise RuntimeError("lost power")

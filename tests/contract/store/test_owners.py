@@ -14,8 +14,6 @@ from upperbound.store.events import NewEvent
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, Rollup
 
-ROUNDS = 50
-
 
 def result(*, operations: int) -> ParentResult:
     return ParentResult(
@@ -32,10 +30,10 @@ def result(*, operations: int) -> ParentResult:
 
 
 def test_two_controllers_that_reach_for_a_run_at_once_never_both_own_it(
-    store: Store, new_run: Callable[..., NewRun]
+    store: Store, new_run: Callable[..., NewRun], repeats: Callable[[int, int], int]
 ) -> None:
     store.runs.create(new_run())
-    for _ in range(ROUNDS):
+    for _ in range(repeats(50, 5)):
         line = threading.Barrier(2)
         won: list[str] = []
 

@@ -65,7 +65,7 @@ def test_a_series_goes_on_where_it_was_left(store: Store, snapshot: MakeSnapshot
 def test_the_newest_snapshots_are_found_without_reading_the_others(
     store: Store, engine: sa.Engine, snapshot: MakeSnapshot
 ) -> None:
-    workers, seconds = 20, 60
+    workers, seconds = (20, 60) if store.dialect != "snowflake" else (3, 10)
     for run_id in ("earlier", "run-1"):
         store.snapshots.write(snapshot(run_id=run_id, worker=0, sequence=seconds + 1))
         names = [column.name for column in worker_metrics_snapshots.columns]
@@ -81,7 +81,7 @@ def test_the_newest_snapshots_are_found_without_reading_the_others(
                     f"AND s BETWEEN 1 AND {seconds}"
                 )
             )
-            if run_id == "earlier":
+            if run_id == "earlier" and store.dialect != "snowflake":
                 # From now on the server believes that it knows every run.
                 connection.execute(sa.text("ANALYZE worker_metrics_snapshots"))
     newest = store.snapshots.newest("run-1")

@@ -129,11 +129,15 @@ def test_of_many_threads_that_save_on_one_base_exactly_one_wins(store: Store) ->
 
 
 def test_of_many_processes_that_save_on_one_base_exactly_one_wins(
-    store: Store, store_url: str, start_writer: Callable[..., subprocess.Popen[str]]
+    store: Store,
+    store_url: str,
+    start_writer: Callable[..., subprocess.Popen[str]],
+    repeats: Callable[[int, int], int],
 ) -> None:
+    processes = repeats(PROCESSES, 3)
     template_id = create(store).template_id
-    printed = set_off([start_writer("save", store_url, template_id, str(number)) for number in range(PROCESSES)])
-    assert sorted(word for words in printed for word in words) == ["refused"] * (PROCESSES - 1) + ["saved"]
+    printed = set_off([start_writer("save", store_url, template_id, str(number)) for number in range(processes)])
+    assert sorted(word for words in printed for word in words) == ["refused"] * (processes - 1) + ["saved"]
     winner = next(number for number, words in enumerate(printed) if words == ["saved"])
     assert store.templates.version(template_id).scenario.tags == {"writer": str(winner)}
     assert store.templates.get(template_id).tags == {"writer": str(winner)}

@@ -45,6 +45,8 @@ def far(request: pytest.FixtureRequest, store_url: str, monkeypatch: pytest.Monk
     SQLite has sessions without a zone, so that the host's is the only one there is.
     """
     far: Far = request.param
+    if store_url.startswith("snowflake") and far != Far("host", ZONES[0]):
+        pytest.skip("not applicable: sessions of a Snowflake store set their zone themselves; one host's zone is tried")
     postgres = store_url.startswith("postgresql")
     if far.where != "host" and not postgres:
         far = Far("host", far.zone)
