@@ -86,10 +86,10 @@ SCENARIO = (
         changes={"load.duration_seconds": -5},
     ),
     Bad(
-        "target that is to come",
+        "target that nobody knows",
         2,
-        ("target.kind", "'snowflake' is not supported by this version", "use postgres"),
-        changes={"target.kind": "snowflake"},
+        ("target.kind", "'oracle' is not known", "use postgres, embedded or snowflake"),
+        changes={"target.kind": "oracle"},
     ),
     Bad(
         "load that its bounds do not allow",

@@ -60,6 +60,11 @@ def open_subject(url: str | None, scenario: str | None, purpose: str) -> Iterato
         return
     loaded = load_scenario(scenario or "")
     with open_target(loaded, keep=False, say=lambda text: typer.echo(text, err=True)) as target:
+        if target.url is None:
+            raise ConfigurationError(
+                f"{scenario} is a scenario for Snowflake, and this command is for PostgreSQL so far",
+                hint="name a PostgreSQL server by --url",
+            )
         info = ConnInfo(target.url, target.password, name)
         yield Subject(info, _plain(loaded.scenario), loaded.scenario.target.table)
 

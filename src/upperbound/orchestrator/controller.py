@@ -23,8 +23,8 @@ from upperbound.orchestrator.run_log import run_log
 from upperbound.orchestrator.service import RunRequest
 from upperbound.orchestrator.stopping import request_stop
 from upperbound.scenario.loader import LoadedScenario
-from upperbound.scenario.model import EmbeddedTarget
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import EmbeddedTarget
 from upperbound.store.engine import Store
 from upperbound.store.runs import RunRow
 from upperbound.store.templates import TemplateRef

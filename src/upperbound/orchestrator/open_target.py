@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.loads import FindMaxLoad
-from upperbound.scenario.model import EmbeddedTarget, Scenario
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.targets.postgres import ConnInfo, open_connection
@@ -26,8 +27,8 @@ GROWN_THREADS: Final = 500
 class OpenTarget:
     """A database that is ready to be measured."""
 
-    url: str
-    """Without a password."""
+    url: str | None
+    """Without a password; None for a target that has no URL."""
     password: SecretStr | None
     kept: str = ""
     """How to use and how to stop a server that outlives the run; empty for any other."""
@@ -45,7 +46,7 @@ def open_target(loaded: LoadedScenario, *, keep: bool, say: Callable[[str], None
     """
     target = loaded.scenario.target
     if not isinstance(target, EmbeddedTarget):
-        yield OpenTarget(target.url, loaded.password)
+        yield OpenTarget(None if isinstance(target, SnowflakeTarget) else target.url, loaded.password)
         return
     say("Starting an embedded PostgreSQL …")
     server = EmbeddedServer(max_connections=_connections(loaded.scenario), port=target.port, keep=keep)

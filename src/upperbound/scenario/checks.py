@@ -16,6 +16,7 @@ from upperbound.scenario.load_checks import check_load
 from upperbound.scenario.param_checks import check_sources
 from upperbound.scenario.plain import entries, mapping
 from upperbound.scenario.presets import read_weight
+from upperbound.scenario.snowflake_checks import check_for_snowflake, is_snowflake
 from upperbound.scenario.statement_checks import check_parameters, check_statements
 from upperbound.scenario.transaction_checks import check_form
 
@@ -26,7 +27,8 @@ def find_problems(scenario: Any) -> list[Problem]:
     """Return every contradiction in the plain form of a scenario, in the order of its parts."""
     if not isinstance(scenario, Mapping):
         return []
-    table = _has_table(scenario.get("target"))
+    target = scenario.get("target")
+    table, snowflake = _has_table(target), is_snowflake(target)
     operations = [
         (place, operation)
         for place, operation in enumerate(entries(mapping(scenario.get("workload")).get("operations")))
@@ -38,14 +40,16 @@ def find_problems(scenario: Any) -> list[Problem]:
         problems += _check_type(where, operation)
         problems += check_form(where, operation)
         problems += check_statements(where, operation, has_table=table)
-        problems += check_parameters(where, operation)
+        problems += check_parameters(where, operation, marks=snowflake)
         problems += check_sources(where, operation, has_table=table)
+        if snowflake:
+            problems += check_for_snowflake(where, operation, mapping(target))
     return problems
 
 
 def _has_table(target: Any) -> bool | None:
     """Tell whether the target names a table; None when the target is too malformed to say."""
-    if not isinstance(target, Mapping) or target.get("kind") not in ("postgres", "embedded"):
+    if not isinstance(target, Mapping) or target.get("kind") not in ("postgres", "embedded", "snowflake"):
         return None
     return target.get("table", "" if target["kind"] == "embedded" else None) is not None
 

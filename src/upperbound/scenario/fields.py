@@ -22,7 +22,9 @@ CROSS_CHECK = "cross_check"
 class ScenarioModel(BaseModel):
     """A part of a scenario: unknown keys are errors, values do not change, and errors never show what was entered."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, serialize_by_alias=True
+    )
 
 
 def worded_error(message: str, hint: str = "") -> PydanticCustomError:

@@ -121,6 +121,14 @@ class Preset(StrEnum):
 class TableType(StrEnum):
     """The kind of table under test."""
 
+    STANDARD = "STANDARD"
+    """A standard table of Snowflake, or a view."""
+    HYBRID = "HYBRID"
+    """A hybrid table of Snowflake: rows are found by key and index."""
+    INTERACTIVE = "INTERACTIVE"
+    """An interactive table of Snowflake, read through an interactive warehouse."""
+    DYNAMIC = "DYNAMIC"
+    """A dynamic table of Snowflake, which Snowflake refreshes itself: for reading only."""
     POSTGRES = "POSTGRES"
     """A table of a PostgreSQL server."""
     SNOWFLAKE_POSTGRES = "SNOWFLAKE_POSTGRES"

@@ -1,6 +1,6 @@
 """A scenario: the complete description of a run. The same form serves files, the API and the store."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,7 +11,6 @@ from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, Guardra
 from upperbound.domain.qps_control import HEADROOM, SPARE
 from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.checks import find_problems
-from upperbound.scenario.connection_url import check_url
 from upperbound.scenario.fields import (
     CROSS_CHECK,
     Milliseconds,
@@ -22,7 +21,6 @@ from upperbound.scenario.fields import (
     Whole,
     worded_error,
 )
-from upperbound.scenario.identifiers import IdentifierError, parse_table
 from upperbound.scenario.kinds import (
     EXPECT_OF_KIND,
     TYPE_OF_KIND,
@@ -30,15 +28,14 @@ from upperbound.scenario.kinds import (
     OperationKind,
     OperationType,
     Preset,
-    TableType,
 )
 from upperbound.scenario.loads import FindMaxLoad, Load, QpsLoad
 from upperbound.scenario.params import Param
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.retries import Retry
 from upperbound.scenario.scaling import AutoScaling, FixedScaling, Scaling
+from upperbound.scenario.targets import Target
 
-EMBEDDED_TABLE = "public.orders"
 STATEMENTS_MAX = 100
 """Statements of one operation."""
 THREADS_UNSAID = 4
@@ -54,65 +51,14 @@ def _check_name(value: Any) -> Any:
     return value
 
 
-def _check_table(value: Any) -> Any:
-    """Accept a table name, with or without its schema."""
-    if isinstance(value, str):
-        try:
-            parse_table(value)
-        except IdentifierError as error:
-            raise worded_error(error.message, error.hint) from None
-    return value
-
-
-def _check_target_url(value: Any) -> Any:
-    """Accept a PostgreSQL connection URL that holds no secret."""
-    if isinstance(value, str) and (fault := check_url(value)):
-        raise worded_error(fault.message, fault.hint)
-    return value
-
-
 def _no_guardrails_when_empty(value: Any) -> Any:
     """Take an empty block for none: limits that nobody wrote down must not end a run."""
     return None if value == {} else value
 
 
 Name = Annotated[str, BeforeValidator(_check_name), Field(max_length=200)]
-Table = Annotated[str, BeforeValidator(_check_table)]
-TargetUrl = Annotated[str, BeforeValidator(_check_target_url)]
 StatementText = Annotated[str, Field(max_length=100_000)]
 LimitPercent = Annotated[Number, Field(gt=0, le=100)]
-
-
-class PostgresTarget(ScenarioModel):
-    """A PostgreSQL server that is there already."""
-
-    kind: Literal["postgres"] = "postgres"
-    """``postgres``."""
-    url: TargetUrl
-    """Where it is: ``postgresql://user@host:5432/database``. The password comes from PGPASSWORD, ``~/.pgpass`` or a
-    service file."""
-    table: Table | None = None
-    """The table under test, ``schema.table``: what ``{table}`` stands for, and where value pools are sampled."""
-    table_type: TableType = TableType.POSTGRES
-    """The kind of table."""
-
-
-class EmbeddedTarget(ScenarioModel):
-    """A PostgreSQL server that is started for the run, with a table of orders, and thrown away after it."""
-
-    kind: Literal["embedded"] = "embedded"
-    """``embedded``."""
-    table: Table = EMBEDDED_TABLE
-    """The table that is made and filled."""
-    table_type: Literal[TableType.POSTGRES] = TableType.POSTGRES
-    """The kind of table."""
-    rows: Annotated[Whole, Field(ge=1, le=1_000_000_000)] = 100_000
-    """How many rows the table holds when the run starts; their ids are 1 to this number."""
-    port: Annotated[Whole, Field(ge=1, le=65_535)] | None = None
-    """The port the server listens on; a free one when left out."""
-
-
-Target = Annotated[PostgresTarget | EmbeddedTarget, Field(discriminator="kind")]
 
 
 class Guardrails(ScenarioModel):

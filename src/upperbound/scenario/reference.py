@@ -40,7 +40,9 @@ _STATEMENTS = """\
   `statement_timeout`.
 - `{table}` is the target table, quoted. A name without quotes is folded to lower case, as PostgreSQL does; `"Orders"`
   in double quotes keeps its case. Within strings and comments `{table}` is left alone.
-- Views are for reading: a statement that writes to `{table}` is refused when that is a view.
+- Statements for Snowflake may write `?` for each parameter instead, which then takes the next entry of `params`,
+  counted over all statements of the operation. Names without quotes are folded to upper case there.
+- Views and dynamic tables are for reading: a statement that writes to `{table}` is refused when that is one.
 """
 
 

@@ -7,7 +7,8 @@ from pydantic import Field, ValidationError
 
 from upperbound.errors import ScenarioError
 from upperbound.scenario.fields import ScenarioModel, Threads, Whole
-from upperbound.scenario.model import Scenario, Table, TargetUrl
+from upperbound.scenario.model import Scenario
+from upperbound.scenario.targets import TargetUrl
 
 
 class RunConfig(ScenarioModel):
@@ -21,9 +22,10 @@ class RunConfig(ScenarioModel):
     """The most workers the run may ever have, those that have left it included; None for those of the plan."""
     seed: Annotated[Whole, Field(ge=0)]
     """Seed of the order of operations and of their values: the scenario's, or one drawn for this run."""
-    target_url: TargetUrl
-    """Where the server is: the scenario's URL, or that of the embedded server started for this run."""
-    table: Table | None
+    target_url: TargetUrl | None
+    """Where the server is: the scenario's URL, or that of the embedded server started for this run; None for a target
+    that has no URL."""
+    table: str | None
     """The table under test; None when no statement names one."""
     sequence_starts: dict[str, int] = Field(default_factory=dict)
     """Where sequences begin that go on after a column's highest value, by column: read once, so that a worker which

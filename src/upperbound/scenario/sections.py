@@ -52,7 +52,7 @@ def keys_at(place: tuple[str, ...], tag: str | None) -> list[str]:
         name
         for section in sections()
         if section.place == place and section.tag in (None, tag)
-        for name in section.model.model_fields
+        for name in keys_of(section.model)
     ]
 
 
@@ -63,8 +63,13 @@ def tags_at(place: tuple[str, ...]) -> list[str]:
 
 def homes_of(key: str) -> list[tuple[str, ...]]:
     """Return the places that know a key."""
-    places = [section.place for section in sections() if key in section.model.model_fields]
+    places = [section.place for section in sections() if key in keys_of(section.model)]
     return list(dict.fromkeys(places))
+
+
+def keys_of(model: type[ScenarioModel]) -> list[str]:
+    """Return the keys of a model as they are written in a scenario."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _walk(model: type[ScenarioModel], place: tuple[str, ...]) -> Iterator[Section]:

@@ -7,6 +7,7 @@ from typing import Any
 from upperbound.errors import Problem
 from upperbound.scenario.kinds import TYPE_OF_KIND, OperationKind, OperationType
 from upperbound.scenario.plain import entries
+from upperbound.scenario.question_marks import has_marks, numbered
 from upperbound.scenario.sql_text import (
     PARAMETERS_MAX,
     TABLE,
@@ -37,12 +38,19 @@ def check_statements(where: str, operation: Mapping[str, Any], *, has_table: boo
         yield from _check_statement(at, sql, operation, has_table=has_table)
 
 
-def check_parameters(where: str, operation: Mapping[str, Any]) -> Iterator[Problem]:
-    """Check that ``$1`` to ``$n`` are all used, each somewhere, and that ``params`` has as many entries."""
+def check_parameters(where: str, operation: Mapping[str, Any], *, marks: bool = False) -> Iterator[Problem]:
+    """Check that ``$1`` to ``$n`` are all used, each somewhere, and that ``params`` has as many entries.
+
+    With ``marks`` a ``?`` is a parameter as well.
+    """
     statements, params = list(_statements(where, operation)), operation.get("params", ())
     if not statements or len(statements) < _count(operation) or not isinstance(params, list | tuple):
         return
     try:
+        marked = marks and any(has_marks(sql) for _, sql in statements)
+        if marked:
+            texts = numbered([sql for _, sql in statements])
+            statements = [(at, text) for (at, _), text in zip(statements, texts, strict=True)]
         tokens = {at: list(tokenize(sql)) for at, sql in statements}
     except UnterminatedSql:
         return
@@ -57,11 +65,20 @@ def check_parameters(where: str, operation: Mapping[str, Any]) -> Iterator[Probl
     if gaps := [number for number in range(1, highest) if number not in used]:
         at = next(at for at, found in numbers.items() if highest in found)
         yield Problem(at, f"uses ${highest} and not ${gaps[0]}", "number the parameters without gaps")
+    elif highest != len(params) and marked:
+        yield _miscounted_marks(where, highest, len(params))
     elif highest != len(params):
         names = {0: "no parameter", 1: "$1 only"}.get(highest, f"$1 to ${highest}")
         subject = "sql uses" if operation.get("sql") is not None else "statements use"
         hint = _parameter_hint([token for found in tokens.values() for token in found], highest)
         yield Problem(f"{where}.params", f"has {_entries(len(params))}, and {subject} {names}", hint)
+
+
+def _miscounted_marks(where: str, marks: int, params: int) -> Problem:
+    said = f"has {_entries(params)}, and there are {marks} ? in the statements"
+    return Problem(
+        f"{where}.params", said if marks > 1 else f"has {_entries(params)}, and there is one ?", "give each ? one"
+    )
 
 
 def _statements(where: str, operation: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

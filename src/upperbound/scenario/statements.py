@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from upperbound.scenario.identifiers import parse_table
+from upperbound.scenario.identifiers import SNOWFLAKE, parse_table
 from upperbound.scenario.model import Operation
+from upperbound.scenario.question_marks import numbered
 from upperbound.scenario.sql_text import (
     TABLE,
     Token,
@@ -52,6 +53,27 @@ def render(operation: Operation, table: str | None) -> str:
     if operation.sql is None:
         raise ValueError(f"operation {operation.label} has no single statement")
     return _render(operation, operation.sql, table).text
+
+
+def render_marks(operation: Operation, table: str | None) -> tuple[Rendered, ...]:
+    """Return every statement of ``operation`` as Snowflake takes it: with a ``?`` for each use of a parameter.
+
+    :attr:`Rendered.parameters` then has one entry for each ``?``, in their order, and not ascending. Raises as
+    :func:`render_all` does.
+    """
+    return tuple(_render_marks(operation, text, table) for text in numbered(operation.texts))
+
+
+def _render_marks(operation: Operation, sql: str, table: str | None) -> Rendered:
+    tokens = without_trailing_semicolon(list(tokenize(sql)))
+    if table is None and uses_table(tokens):
+        raise ValueError(f"operation {operation.label} uses {TABLE}, and the scenario has no target table")
+    quoted = parse_table(table, SNOWFLAKE).quoted if table is not None else ""
+    texts = {TABLE: quoted} | {token.text: "?" for token in tokens if token.kind is TokenKind.PARAMETER}
+    replaced = (TokenKind.PLACEHOLDER, TokenKind.PARAMETER)
+    body = "".join(texts.get(token.text, token.text) if token.kind in replaced else token.text for token in tokens)
+    used = [parameter_number(token) - 1 for token in tokens if token.kind is TokenKind.PARAMETER]
+    return Rendered(lead(operation, body.strip()), tuple(used))
 
 
 def _render(operation: Operation, sql: str, table: str | None) -> Rendered:

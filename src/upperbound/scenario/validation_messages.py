@@ -14,7 +14,7 @@ from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.fields import CROSS_CHECK, WORDED
 from upperbound.scenario.params import ELEMENT_KINDS, PARAM_KINDS
 from upperbound.scenario.sections import EACH, TAG_KEYS, homes_of, is_source, is_tagged, keys_at, tags_at
-from upperbound.scenario.unsupported import unsupported_key, unsupported_value
+from upperbound.scenario.unsupported import unsupported_key
 from upperbound.scenario.yaml_source import Path
 
 _REPEATED = (CROSS_CHECK, "default_factory_not_called")
@@ -106,7 +106,7 @@ def _tell(path: Path, tag: str | None, detail: ErrorDetails) -> tuple[Path, Prob
         path = (*path, key)
         value = value.get(key) if isinstance(value, Mapping) else value
         allowed = tags_at(pattern_of(path[:-1]))
-        message, hint = _missing_choice(allowed) if value is None else _not_one_of(path, value, allowed)
+        message, hint = _missing_choice(allowed) if value is None else _not_one_of(value, allowed)
     elif kind.startswith("union_tag"):
         message, hint = _tell_source(value, ELEMENT_KINDS if path[-1] == "list" else PARAM_KINDS)
     elif kind == "extra_forbidden":
@@ -114,7 +114,7 @@ def _tell(path: Path, tag: str | None, detail: ErrorDetails) -> tuple[Path, Prob
     elif kind == "missing":
         message, hint = "is missing", _MISSING_HINTS.get(".".join(pattern_of(path)), "")
     elif kind in ("enum", "literal_error"):
-        message, hint = _not_one_of(path, value, _quoted(str(detail["ctx"]["expected"])))
+        message, hint = _not_one_of(value, _quoted(str(detail["ctx"]["expected"])))
     elif kind == WORDED:
         message, hint = str(detail["ctx"]["message"]), str(detail["ctx"]["hint"])
     else:
@@ -138,10 +138,8 @@ def _missing_choice(allowed: Sequence[str]) -> Told:
     return "is missing", f"give {_listing(allowed)}"
 
 
-def _not_one_of(path: Path, value: Any, allowed: Sequence[str]) -> Told:
+def _not_one_of(value: Any, allowed: Sequence[str]) -> Told:
     """Tell that a word is none of the allowed ones."""
-    if isinstance(value, str) and (told := unsupported_value(".".join(pattern_of(path)), value)):
-        return told, f"use {_listing(allowed)}"
     near = nearest(value, allowed) if isinstance(value, str) else None
     return f"{shown(value)} is not known" + (f"; did you mean {near}?" if near else ""), f"use {_listing(allowed)}"
 
@@ -152,7 +150,9 @@ def _tell_unknown_key(path: Path, tag: str | None) -> Told:
     if told := unsupported_key(".".join((*parent, key))):
         return told
     if key.lower() in _SECRETS:
-        return f"a scenario holds no {key.lower()}", "set PGPASSWORD, or use ~/.pgpass or a service file"
+        where = "in connections.toml or the environment" if tag == "snowflake" else ""
+        hint = f"keep it {where}" if where else "set PGPASSWORD, or use ~/.pgpass or a service file"
+        return f"a scenario holds no {key.lower()}", hint
     known = keys_at(parent, tag)
     if KEY_ALIASES.get(key) in known:
         return f"{key!r} is another name for {KEY_ALIASES[key]!r}, which is there too", "remove one of the two"

@@ -11,13 +11,15 @@ from upperbound.errors import Problem, ScenarioError
 from upperbound.scenario.kinds import LoadMode, OperationKind, Preset, ScalingMode
 from upperbound.scenario.loader import LoadedScenario, parse_scenario
 from upperbound.scenario.loads import ConcurrencyLoad, FindMaxLoad, QpsLoad
-from upperbound.scenario.model import EmbeddedTarget, Guardrails, PostgresTarget, Scenario
+from upperbound.scenario.model import Guardrails, Scenario
 from upperbound.scenario.presets import fill_weights
 from upperbound.scenario.scaling import AutoScaling, BoundedScaling, FixedScaling
+from upperbound.scenario.sections import keys_of
+from upperbound.scenario.targets import EmbeddedTarget, PostgresTarget, SnowflakeTarget
 
 HUNDRED: Final = Decimal(100)
 _MODELS: Final[dict[str, dict[str, Any]]] = {
-    "target": {"postgres": PostgresTarget, "embedded": EmbeddedTarget},
+    "target": {"postgres": PostgresTarget, "embedded": EmbeddedTarget, "snowflake": SnowflakeTarget},
     "load": {
         LoadMode.CONCURRENCY.value: ConcurrencyLoad,
         LoadMode.QPS.value: QpsLoad,
@@ -177,7 +179,7 @@ class Draft:
         if model is None:
             return _without_empty(typed)
         hidden = _UNSHOWN.get(name, ()) if typed.get(tell) != ScalingMode.BOUNDED.value else ()
-        kept = {key: value for key, value in typed.items() if key in model.model_fields and key not in hidden}
+        kept = {key: value for key, value in typed.items() if key in keys_of(model) and key not in hidden}
         return _without_empty(kept)
 
 

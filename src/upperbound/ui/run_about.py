@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from upperbound.scenario.kinds import OperationType, ScalingMode
 from upperbound.scenario.loads import FindMaxLoad, QpsLoad
-from upperbound.scenario.model import EmbeddedTarget, Scenario
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.ui.charts.run_series import RunShape
 from upperbound.ui.components.words import count, duration, rate
 
@@ -72,4 +73,12 @@ def target_words(scenario: Scenario) -> str:
     target = scenario.target
     if isinstance(target, EmbeddedTarget):
         return f"embedded PostgreSQL, {target.table} with {count(target.rows)} rows"
-    return f"{target.url}, {target.table}" if target.table else target.url
+    where = snowflake_words(target) if isinstance(target, SnowflakeTarget) else target.url
+    return f"{where}, {target.table}" if target.table else where
+
+
+def snowflake_words(target: SnowflakeTarget) -> str:
+    """Return which account is meant, as far as the scenario says it itself."""
+    named = f"connection {target.connection_name}" if target.connection_name else "the default connection"
+    warehouse = f", warehouse {target.warehouse}" if target.warehouse else ""
+    return f"Snowflake, {target.account or named}{warehouse}"

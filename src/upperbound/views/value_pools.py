@@ -5,8 +5,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from upperbound.domain.value_pools import cover
-from upperbound.scenario.model import PostgresTarget, Scenario
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.pool_needs import pool_needs
+from upperbound.scenario.targets import PostgresTarget
 from upperbound.views.view import View
 
 if TYPE_CHECKING:

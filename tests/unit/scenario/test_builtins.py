@@ -7,7 +7,7 @@ from upperbound.scenario.builtins import builtin_scenarios, load_builtin
 from upperbound.scenario.identifiers import parse_table
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.loader import builtin_names, builtin_text
-from upperbound.scenario.model import PostgresTarget
+from upperbound.scenario.targets import PostgresTarget
 from upperbound.targets.datasets.catalogue import find_data_set
 
 NAMES = [scenario.name for scenario in builtin_scenarios() if scenario.data_set]

@@ -12,9 +12,9 @@ from upperbound.errors import ScenarioError
 from upperbound.scenario.kinds import OperationType
 from upperbound.scenario.loader import MAX_BYTES, builtin_names, load_scenario, parse_scenario
 from upperbound.scenario.loads import ConcurrencyLoad
-from upperbound.scenario.model import EmbeddedTarget, PostgresTarget
 from upperbound.scenario.params import ChoiceParam, RangeParam, SequenceParam, ZipfParam
 from upperbound.scenario.scaling import AutoScaling, FixedScaling
+from upperbound.scenario.targets import EmbeddedTarget, PostgresTarget
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.yaml"))
 

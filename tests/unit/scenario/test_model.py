@@ -11,10 +11,11 @@ from upperbound.domain.guardrails import FailThreshold, GuardrailLimits, Guardra
 from upperbound.domain.run_view import LossPolicy
 from upperbound.scenario.loader import load_scenario
 from upperbound.scenario.loads import ConcurrencyLoad
-from upperbound.scenario.model import EmbeddedTarget, Operation, PostgresTarget, Scenario, Workload
+from upperbound.scenario.model import Operation, Scenario, Workload
 from upperbound.scenario.params import PoolParam, RangeParam
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.scaling import FixedScaling
+from upperbound.scenario.targets import EmbeddedTarget, PostgresTarget
 
 
 @pytest.mark.parametrize("scenario", [load({}).scenario, load_scenario("demo").scenario], ids=["sample", "demo"])

@@ -8,8 +8,8 @@ from tests.unit.scenario.samples import VALID, changed, load, problems_of
 from upperbound.errors import ScenarioError
 from upperbound.scenario.connection_url import check_url, mask_credentials, split_password
 from upperbound.scenario.loader import LoadedScenario, parse_scenario
-from upperbound.scenario.model import PostgresTarget
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import PostgresTarget
 
 SECRET = "hunter2"
 

@@ -17,7 +17,7 @@ from upperbound.errors import ConfigurationError
 from upperbound.scenario.connection_url import check_url, split_password
 from upperbound.scenario.identifiers import IdentifierError, parse_column
 from upperbound.scenario.kinds import Preset
-from upperbound.scenario.model import EmbeddedTarget
+from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.store.library import find_stored, known
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.catalog import (
@@ -246,6 +246,11 @@ def _target(
         raise ConfigurationError(
             f"the template {given.template_id!r} brings its own server, which is there during a run alone",
             hint="name a server by its url",
+        )
+    if isinstance(target, SnowflakeTarget):
+        raise ConfigurationError(
+            f"the template {given.template_id!r} is for Snowflake, whose catalog is not served over HTTP yet",
+            hint="name a PostgreSQL server by its url",
         )
     plain = {"kind": target.kind} | target.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "table"})
     return ConnInfo(target.url, password or loaded.password, name), plain, target.table

@@ -18,8 +18,9 @@ from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.value_pools import PoolOrder
 from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.loader import LoadedScenario
-from upperbound.scenario.model import PostgresTarget, Scenario
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import PostgresTarget
 from upperbound.store.templates import TemplateRef
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.postgres import ConnInfo

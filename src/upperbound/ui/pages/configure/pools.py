@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from upperbound.domain.value_pools import PoolNeed
 from upperbound.errors import ConfigurationError, UpperboundError
 from upperbound.orchestrator.value_pools import PoolOrder, prepare_template
-from upperbound.scenario.model import PostgresTarget
+from upperbound.scenario.targets import PostgresTarget
 from upperbound.store.templates import TemplateRef
 from upperbound.targets.postgres import ConnInfo
 from upperbound.ui.components.busy import on_click_once
