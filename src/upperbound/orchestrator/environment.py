@@ -5,29 +5,22 @@ import platform
 from pathlib import Path
 
 import psutil
-import psycopg
-from psycopg import pq
 
 import upperbound
 
 
-def describe_environment(*, target_version: str, seed: int) -> dict[str, str | int]:
+def describe_environment(*, target_version: str, driver: str, seed: int) -> dict[str, str | int]:
     """Return the facts of ``environment`` in a run's summary."""
     memory_gib = psutil.virtual_memory().total / 2**30
     return {
         "target_version": target_version,
-        "driver": f"psycopg {psycopg.__version__} ({pq.__impl__}, libpq {_dotted(pq.version())})",
+        "driver": driver,
         "host": f"{platform.node()} ({platform.system()} {platform.release()}, {memory_gib:.0f} GiB)",
         "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "upperbound_version": upperbound.__version__,
         "seed": seed,
     }
-
-
-def _dotted(libpq: int) -> str:
-    """Return libpq's version number as people write it: 180006 is 18.6."""
-    return f"{libpq // 10000}.{libpq % 10000}"
 
 
 def _cpu_model() -> str:

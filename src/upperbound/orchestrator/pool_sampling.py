@@ -1,28 +1,19 @@
 """Samples value pools from a target into the store, block by block: the only place where the two meet for values."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import psycopg
-
+from upperbound.domain.value_blocks import ValueEncoding
 from upperbound.domain.value_pools import PoolNeed
-from upperbound.errors import Problem, TargetMismatch, TargetUnreachable, UpperboundError
-from upperbound.scenario.identifiers import quote_name
+from upperbound.errors import Problem, TargetMismatch, UpperboundError
+from upperbound.orchestrator.pool_sources import PoolSource
 from upperbound.store.engine import Store
 from upperbound.store.value_pools import NewPool
-from upperbound.targets.pg_catalog import type_name
-from upperbound.targets.pg_describe import Connection
-from upperbound.targets.pg_sampling import encoding_of
-from upperbound.targets.pg_table_state import table_state, target_identity
-from upperbound.targets.pg_types import pg_type
-from upperbound.targets.pg_words import said
-from upperbound.targets.postgres import ConnInfo, column_type, open_connection, sample_blocks
 
 POOL_BYTES_MAX: Final = 512 * 2**20
 """The most that the values of a pool may take: every worker holds them in memory."""
-LOCK_TIMEOUT_S: Final = 10
 
 
 class PoolWatcher(Protocol):
@@ -72,30 +63,7 @@ class SampleOrder:
     sampled_by: str
 
 
-@contextlib.contextmanager
-def pool_connection(info: ConnInfo) -> Iterator[Connection]:
-    """Lend a connection that waits for no lock for long.
-
-    Raises:
-        TargetError: there is no way in, or the server gave up while the body was at work.
-    """
-    with contextlib.closing(open_connection(info)) as connection:
-        try:
-            connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'")
-            yield connection
-        except psycopg.OperationalError as error:
-            failure = TargetUnreachable(
-                f"PostgreSQL at {info.address} gave up while value pools were sampled: {said(error)}",
-                hint="see the server's log; a table that is locked has to be free, and statement_timeout long enough",
-            )
-        else:
-            return
-    raise failure
-
-
-def sample_pools(
-    store: Store, connection: Connection, info: ConnInfo, order: SampleOrder, watcher: PoolWatcher
-) -> list[str]:
+def sample_pools(store: Store, source: PoolSource, order: SampleOrder, watcher: PoolWatcher) -> list[str]:
     """Sample each column with one statement, write the values to the store, and return the ids of the pools.
 
     They are PREPARING: to be published or kept for a run by the caller. Nothing is left when this raises.
@@ -104,12 +72,12 @@ def sample_pools(
         TargetMismatch: columns cannot be read or hold no value, or one that takes more memory than pools may.
         StoreError: the values cannot be written.
     """
-    kinds = _column_types(connection, order)
-    identity, state = target_identity(connection, info), table_state(connection, order.table)
+    kinds = _column_types(source, order)
+    identity, state = source.identity(), source.state(order.table)
     watcher.planned(order.table, order.needs)
     pool_ids: list[str] = []
     try:
-        for need, oid in zip(order.needs, kinds, strict=True):
+        for need, (value_type, encoding) in zip(order.needs, kinds, strict=True):
             pool = NewPool(
                 target=identity.key,
                 server=identity.shown,
@@ -117,14 +85,14 @@ def sample_pools(
                 column=need.column,
                 limit=need.limit,
                 seed=order.seed,
-                value_type=type_name(connection, oid),
-                encoding=encoding_of(pg_type(oid)),
+                value_type=value_type,
+                encoding=encoding,
                 table_state=state,
                 sampled_by=order.sampled_by,
             )
             watcher.begun(need)
             pool_ids.append(store.value_pools.begin(pool))
-            _sample(store, connection, order, need, pool_ids[-1], watcher)
+            _sample(store, source, order, need, pool_ids[-1], watcher)
             watcher.done(need)
     except BaseException:
         # What cannot be removed now is swept up later.
@@ -134,13 +102,13 @@ def sample_pools(
     return pool_ids
 
 
-def _column_types(connection: Connection, order: SampleOrder) -> list[int]:
-    """Return the type of each column; every one that cannot be read is a problem."""
-    found: list[int] = []
+def _column_types(source: PoolSource, order: SampleOrder) -> list[tuple[str, ValueEncoding]]:
+    """Return the type of each column and how its values are written; every one that cannot be read is a problem."""
+    found: list[tuple[str, ValueEncoding]] = []
     problems: list[Problem] = []
     for need in order.needs:
         try:
-            found.append(column_type(connection, order.table, quote_name(need.column)))
+            found.append(source.column(order.table, need.column))
         except TargetMismatch as error:
             what = error.problems[0].message if error.problems else error.message
             problems.append(Problem("", f"column {need.column} of {order.table}: {what}"))
@@ -150,11 +118,11 @@ def _column_types(connection: Connection, order: SampleOrder) -> list[int]:
 
 
 def _sample(
-    store: Store, connection: Connection, order: SampleOrder, need: PoolNeed, pool_id: str, watcher: PoolWatcher
+    store: Store, source: PoolSource, order: SampleOrder, need: PoolNeed, pool_id: str, watcher: PoolWatcher
 ) -> None:
     """Write the values of one column into a pool."""
     values = size_bytes = 0
-    blocks = sample_blocks(connection, order.table, quote_name(need.column), need.limit, order.seed)
+    blocks = source.blocks(order.table, need.column, need.limit, order.seed)
     with contextlib.closing(blocks):
         for chunk, block in enumerate(blocks):
             values, size_bytes = values + block.count, size_bytes + len(block.memory)

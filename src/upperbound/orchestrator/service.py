@@ -25,29 +25,24 @@ from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.pool_sampling import PoolWatcher
+from upperbound.orchestrator.sites import Site, open_site
 from upperbound.orchestrator.start_checks import start_warnings
 from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, lent_pools
-from upperbound.planning.gate import POOL_VALUES, try_operations
+from upperbound.planning.gate import POOL_VALUES
 from upperbound.planning.pool_values import load_pools
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
-from upperbound.scenario.params import SequenceParam, elements
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
 from upperbound.store.templates import TemplateRef
-from upperbound.targets.postgres import (
-    TARGET_PASSWORD_VARIABLE,
-    ConnInfo,
-    end_sessions,
-    max_value,
-    open_connection,
-    preflight,
-)
+from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, end_sessions
 
 log = logging.getLogger(__name__)
 
+PREFLIGHT = "upperbound:preflight"
+"""What the target shows of the sessions of the checks before a run."""
 END_TIMEOUT_S = 2
 """How long the end of a run waits for a target whose sessions are to be ended."""
 
@@ -57,8 +52,9 @@ class RunRequest:
     """A run that somebody wants."""
 
     scenario: Scenario
-    target_url: str
-    """Where the server is, without a password: the scenario's URL, or that of an embedded server."""
+    target_url: str | None
+    """Where the server is, without a password: the scenario's URL, or that of an embedded server; None for a target
+    without one."""
     password: SecretStr | None = None
     """Handed to the workers in their environment and kept nowhere."""
     template: TemplateRef | None = None
@@ -111,10 +107,10 @@ class Orchestrator:
         facts = host_facts()
         plan = plan_on_host(scenario, facts)
         warnings = start_warnings(self._store, self._clock, home=self._home, scenario=scenario, plan=plan, facts=facts)
-        conninfo = ConnInfo(url=request.target_url, password=request.password, application_name="upperbound:preflight")
-        report = preflight(conninfo, scenario, plan.peak_threads, clock=self._clock)
+        site = open_site(scenario, request.target_url, request.password, PREFLIGHT)
+        checked = site.check(scenario, plan.peak_threads, self._clock)
         seed = secrets.randbits(31) if scenario.workload.seed is None else scenario.workload.seed
-        order = PoolOrder(scenario, request.template, conninfo, seed=seed, sampled_by=self._owner)
+        order = PoolOrder(scenario, request.template, site.pool_target, seed=seed, sampled_by=self._owner)
         with lent_pools(self._store, order, watcher) as chosen:
             config = RunConfig(
                 scenario=scenario,
@@ -127,14 +123,14 @@ class Orchestrator:
                 seed=seed,
                 target_url=request.target_url,
                 table=scenario.target.table,
-                sequence_starts=_sequence_starts(conninfo, scenario),
+                sequence_starts=site.sequence_starts(scenario),
                 upperbound_version=upperbound.__version__,
             )
-            tried = self._try(conninfo, config, chosen)
+            tried = self._try(site, config, chosen)
             run_id = self._write(config, plan.total_threads, request.template, chosen)
-        environment = describe_environment(target_version=f"PostgreSQL {report.server_version}", seed=config.seed)
+        environment = describe_environment(target_version=checked.version, driver=checked.driver, seed=config.seed)
         self._store.results.set_environment(run_id, environment)
-        self.warnings[run_id] = (*warnings, *report.warnings, *chosen.warnings, *tried)
+        self.warnings[run_id] = (*warnings, *checked.warnings, *chosen.warnings, *tried)
         if request.password is not None:
             self._passwords[run_id] = request.password
         return run_id
@@ -176,19 +172,19 @@ class Orchestrator:
         config = RunConfig.model_validate(run.scenario_config)
         secret = password or self._passwords.get(run_id)
         url = target_url or config.target_url
-        conninfo = ConnInfo(url=url, password=secret, application_name="upperbound:preflight")
+        site = open_site(config.scenario, url, secret, PREFLIGHT)
         peak = plan_on_host(config.scenario, host_facts()).peak_threads
-        report = preflight(conninfo, config.scenario, peak, clock=self._clock)
-        starts = _sequence_starts(conninfo, config.scenario)
+        checked = site.check(config.scenario, peak, self._clock)
+        starts = site.sequence_starts(config.scenario)
         config = config.model_copy(update={"target_url": url, "sequence_starts": starts})
-        tried = self._try(conninfo, config, ChosenPools(tuple(self._store.value_pools.of_run(run_id))))
+        tried = self._try(site, config, ChosenPools(tuple(self._store.value_pools.of_run(run_id))))
         if not self._store.runs.replace_config(run_id, config.model_dump(mode="json")):
             raise IllegalTransition(f"run {run_id} was started or stopped by someone else meanwhile")
-        self.warnings[run_id] = (*report.warnings, *tried)
+        self.warnings[run_id] = (*checked.warnings, *tried)
         if secret is not None:
             self._passwords[run_id] = secret
 
-    def _try(self, conninfo: ConnInfo, config: RunConfig, chosen: ChosenPools) -> tuple[str, ...]:
+    def _try(self, site: Site, config: RunConfig, chosen: ChosenPools) -> tuple[str, ...]:
         """Execute each operation with values of the run's pools, roll it back, and return what may surprise.
 
         Raises:
@@ -197,7 +193,7 @@ class Orchestrator:
         """
         pools = load_pools(self._store.value_pools, chosen.pools, most=POOL_VALUES)
         try:
-            return try_operations(conninfo, config, self._clock, pools)
+            return site.try_operations(config, self._clock, pools)
         except TargetMismatch as error:
             known = [Problem("", note, chosen.advice) for note in chosen.notes]
             raise TargetMismatch(error.message, problems=[*error.problems, *known], hint=error.hint) from None
@@ -208,15 +204,17 @@ class Orchestrator:
         Raises:
             RunFailed: another controller owns the run, or a worker process cannot be started.
             IllegalTransition: the run was started before, or has ended.
+            TargetError: the target cannot be made ready; the run stays as it is.
         """
         run = self._store.runs.get(run_id)
         starting = next_status(run.status, RunEvent.START)
+        config = RunConfig.model_validate(run.scenario_config)
+        self._site(run_id, config, "upperbound:start").make_ready(self._clock)
         if not self._store.runs.acquire_lease(run_id, self._owner, LEASE_S):
             raise RunFailed(f"run {run_id} belongs to another controller", hint="let it finish, or stop it there")
         if not self._store.runs.transition(run_id, expected=run.status, to=starting):
             self._store.runs.release_lease(run_id, self._owner)
             raise RunFailed(f"run {run_id} was changed by someone else while it was being started")
-        config = RunConfig.model_validate(run.scenario_config)
         self._watch(run_id, config, self._launch(run_id, config))
 
     def adopt_run(self, run_id: str) -> None:
@@ -285,13 +283,14 @@ class Orchestrator:
 
     def _clear(self, run_id: str, config: RunConfig) -> int:
         """End the sessions of the run's workers on the target."""
-        conninfo = ConnInfo(
-            url=config.target_url,
-            password=self._passwords.get(run_id),
-            application_name="upperbound:ending",
-            connect_timeout_s=END_TIMEOUT_S,
+        return self._site(run_id, config, "upperbound:ending", timeout_s=END_TIMEOUT_S).end_sessions(run_id)
+
+    def _site(self, run_id: str, config: RunConfig, purpose: str, *, timeout_s: int | None = None) -> Site:
+        """Return the target of a run that was created."""
+        secret = self._passwords.get(run_id)
+        return open_site(
+            config.scenario, config.target_url, secret, purpose, timeout_s=timeout_s, end=self._end_sessions
         )
-        return self._end_sessions(conninfo, run_id)
 
     def _launch(self, run_id: str, config: RunConfig) -> dict[str, WorkerHandle]:
         """Start every worker, or none: what was started before a failure is ended again."""
@@ -355,14 +354,3 @@ class Orchestrator:
         if run_id in self._passwords:
             environment[TARGET_PASSWORD_VARIABLE] = self._passwords[run_id].get_secret_value()
         return environment
-
-
-def _sequence_starts(conninfo: ConnInfo, scenario: Scenario) -> dict[str, int]:
-    """Return where sequences begin that go on after a column's highest value. Raises :class:`TargetError`."""
-    parameters = [parameter for operation in scenario.workload.operations for parameter in elements(operation.params)]
-    sequences = [parameter.sequence for parameter in parameters if isinstance(parameter, SequenceParam)]
-    columns = {sequence.after for sequence in sequences if sequence.after is not None}
-    if not columns:
-        return {}
-    with open_connection(conninfo) as connection:
-        return {column: max_value(connection, scenario.target.table or "", column) + 1 for column in sorted(columns)}

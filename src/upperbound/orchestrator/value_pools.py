@@ -9,18 +9,17 @@ from typing import Final
 
 from upperbound.domain.value_pools import Coverage, PoolNeed, cover, table_change
 from upperbound.errors import ConfigurationError, StoreError, TemplateNotFound
-from upperbound.orchestrator.pool_sampling import NoWatcher, PoolWatcher, SampleOrder, pool_connection, sample_pools
-from upperbound.scenario.identifiers import quote_name
-from upperbound.scenario.model import PostgresTarget, Scenario
+from upperbound.orchestrator.pool_sampling import NoWatcher, PoolWatcher, SampleOrder, sample_pools
+from upperbound.orchestrator.pool_sources import PoolSource, PoolTarget, open_pool_source
+from upperbound.scenario.model import Scenario
 from upperbound.scenario.pool_needs import pool_needs
+from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.store.engine import Store
 from upperbound.store.library import FoundScenario
 from upperbound.store.templates import TemplateRef
 from upperbound.store.value_pools import PoolRow
-from upperbound.targets.pg_catalog import type_name
-from upperbound.targets.pg_describe import Connection
-from upperbound.targets.pg_table_state import table_state, target_identity
-from upperbound.targets.postgres import ConnInfo, column_type
+from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.sf_target import snowflake_info
 
 PREPARING: Final = "upperbound:prepare"
 """What a server shows of a session that samples for a template."""
@@ -33,7 +32,7 @@ class PoolOrder:
     scenario: Scenario
     template: TemplateRef | None
     """None for a scenario that is no template: nothing can be prepared for it."""
-    target: ConnInfo
+    target: PoolTarget
     seed: int
     """Of the choice and the order of what is sampled."""
     sampled_by: str
@@ -72,7 +71,7 @@ class ChosenPools:
         return tuple(f"{note}: {self.advice}" for note in self.notes)
 
 
-def template_order(found: FoundScenario, target: ConnInfo | None, *, sampled_by: str) -> PoolOrder:
+def template_order(found: FoundScenario, target: PoolTarget | None, *, sampled_by: str) -> PoolOrder:
     """Return the pools that a template wants, from its own target or another.
 
     Raises:
@@ -80,12 +79,16 @@ def template_order(found: FoundScenario, target: ConnInfo | None, *, sampled_by:
     """
     assert found.template is not None, "pools are kept for templates"
     scenario = found.loaded.scenario
-    if not isinstance(scenario.target, PostgresTarget):
+    if isinstance(scenario.target, EmbeddedTarget):
         raise ConfigurationError(
             f"the server of {scenario.name!r} is started for each run, which samples its own value pools",
-            hint="pools are prepared for scenarios with target.kind postgres",
+            hint="pools are prepared for scenarios with target.kind postgres or snowflake",
         )
-    own = ConnInfo(scenario.target.url, found.loaded.password, PREPARING)
+    own: PoolTarget
+    if isinstance(scenario.target, SnowflakeTarget):
+        own = snowflake_info(scenario.target, purpose=PREPARING, secret=found.loaded.password)
+    else:
+        own = ConnInfo(scenario.target.url, found.loaded.password, PREPARING)
     given = scenario.workload.seed
     seed = secrets.randbits(31) if given is None else given
     return PoolOrder(scenario, found.template, target or own, seed=seed, sampled_by=sampled_by)
@@ -109,8 +112,8 @@ def prepare_template(store: Store, order: PoolOrder, watcher: PoolWatcher | None
         return []
     store.value_pools.sweep()
     wanted = SampleOrder(table, needs, order.seed, order.sampled_by)
-    with pool_connection(order.target) as connection:
-        pool_ids = sample_pools(store, connection, order.target, wanted, watcher or NoWatcher())
+    with open_pool_source(order.target) as source:
+        pool_ids = sample_pools(store, source, wanted, watcher or NoWatcher())
     store.value_pools.publish(pool_ids, order.template)
     store.value_pools.sweep()
     return store.value_pools.of_ids(pool_ids)
@@ -146,18 +149,18 @@ def choose_pools(store: Store, order: PoolOrder, watcher: PoolWatcher | None = N
     if not needs or table is None:
         return ChosenPools()
     store.value_pools.sweep()
-    with pool_connection(order.target) as connection:
-        fitness = judge_pools(store, connection, order, needs)
+    with open_pool_source(order.target) as source:
+        fitness = judge_pools(store, source, order, needs)
         if not fitness.missing:
             return ChosenPools(fitness.coverage.pools, fitness.notes, fitness.advice)
         wanted = SampleOrder(table, fitness.missing, order.seed, order.sampled_by)
-        own = sample_pools(store, connection, order.target, wanted, watcher or NoWatcher())
+        own = sample_pools(store, source, wanted, watcher or NoWatcher())
     store.value_pools.keep_for_a_run(own)
     pools = (*fitness.coverage.pools, *store.value_pools.of_ids(own))
     return ChosenPools(pools, fitness.notes, fitness.advice)
 
 
-def judge_pools(store: Store, connection: Connection, order: PoolOrder, needs: Sequence[PoolNeed]) -> Fitness:
+def judge_pools(store: Store, source: PoolSource, order: PoolOrder, needs: Sequence[PoolNeed]) -> Fitness:
     """Hold what is prepared for a template against what its scenario needs and what the table is now.
 
     Costs some catalog look-ups and reads no row. Raises :class:`StoreError`, and :class:`TargetMismatch` when a column
@@ -166,7 +169,7 @@ def judge_pools(store: Store, connection: Connection, order: PoolOrder, needs: S
     if order.template is None or order.scenario.target.table is None:
         return Fitness(cover(needs, list[PoolRow]()))
     template_id, table = order.template.template_id, order.scenario.target.table
-    identity = target_identity(connection, order.target)
+    identity = source.identity()
     there = store.value_pools.of_template(template_id)
     here = [pool for pool in there if pool.target == identity.key]
     advice = prepare_advice(store, template_id)
@@ -174,12 +177,12 @@ def judge_pools(store: Store, connection: Connection, order: PoolOrder, needs: S
         elsewhere = ", ".join(dict.fromkeys(pool.server for pool in there))
         notes = [f"value pools are prepared for {elsewhere} and not for {identity.shown}"] if there else []
         return Fitness(cover(needs, here), tuple(notes), advice)
-    coverage = _with_types(connection, table, cover(needs, here))
+    coverage = _with_types(source, table, cover(needs, here))
     reasons = [reason for _, reason in coverage.missing]
     notes = [f"value pools are sampled for this run alone, as {'; '.join(reasons)}"] if reasons else []
     if coverage.used:
         oldest = min(coverage.pools, key=lambda pool: pool.sampled_at)
-        if change := table_change(oldest.table_state, table_state(connection, table)):
+        if change := table_change(oldest.table_state, source.state(table)):
             when = f"{oldest.sampled_at:%Y-%m-%d %H:%M} UTC"
             notes.append(f"value pools were sampled at {when}, and {table} {change} since")
     return Fitness(coverage, tuple(notes), advice)
@@ -194,12 +197,12 @@ def prepare_advice(store: Store, template_id: str) -> str:
     return f"`upperbound template prepare {shlex.quote(name)}`"
 
 
-def _with_types(connection: Connection, table: str, coverage: Coverage[PoolRow]) -> Coverage[PoolRow]:
+def _with_types(source: PoolSource, table: str, coverage: Coverage[PoolRow]) -> Coverage[PoolRow]:
     """Take pools for missing whose column has another type than it had."""
     used: list[tuple[PoolNeed, PoolRow]] = []
     missing = list(coverage.missing)
     for need, pool in coverage.used:
-        present = type_name(connection, column_type(connection, table, quote_name(pool.column)))
+        present, _ = source.column(table, pool.column)
         if present == pool.value_type:
             used.append((need, pool))
         else:

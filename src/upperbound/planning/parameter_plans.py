@@ -68,9 +68,13 @@ SourceOf = Callable[[Shard], ValueSource]
 class TableValues:
     """What parameters take from the target table and from outside."""
 
-    def __init__(self, connection: Connection, config: RunConfig, group_id: int, clock: Clock, pools: RunPools) -> None:
+    def __init__(
+        self, connection: Connection | None, config: RunConfig, group_id: int, clock: Clock, pools: RunPools
+    ) -> None:
+        """Look things up over ``connection``; None for a run that knows where its sequences begin."""
         self.clock = clock
         self.pools = pools
+        self._naming = config.scenario.target.naming
         self._connection = connection
         self._group_id, self._capacity = group_id, config.capacity
         self._starts = config.sequence_starts
@@ -92,7 +96,15 @@ class TableValues:
     def after(self, column: str) -> int:
         """Return the first key after the highest value that a column had when the run was prepared."""
         known = self._starts.get(column)
-        return max_value(self._connection, self._table, column) + 1 if known is None else known
+        if known is not None:
+            return known
+        if self._connection is None:
+            raise TargetMismatch(f"the run does not know the highest value of {column}", hint="create the run again")
+        return max_value(self._connection, self._table, column) + 1
+
+    def column_of(self, param: Param) -> tuple[str, int] | None:
+        """Return the column, in its true case, and the limit of a parameter that takes values of one."""
+        return pool_source(param, self._naming)
 
 
 def plan_operation(
@@ -129,7 +141,7 @@ def depends_on_time(operation: Operation) -> bool:
 
 
 def _largest(param: Param, values: TableValues) -> int:
-    if (source := pool_source(param)) is not None:
+    if (source := values.column_of(param)) is not None:
         return values.pools.largest_bytes(*source)
     if (listed := _listed(param)) is not None:
         return max((len(str(value).encode()) for value in listed), default=0)
@@ -145,7 +157,7 @@ def _largest(param: Param, values: TableValues) -> int:
 
 def _single(param: Param, kind: PgType, values: TableValues) -> ParameterPlan:
     """Return how a parameter by itself is produced: numbers are encoded as drawn, listed values once beforehand."""
-    if (source := pool_source(param)) is not None:
+    if (source := values.column_of(param)) is not None:
         if (numbers := values.pools.numbers(*source)) is not None:
             check_numbers(numbers, kind, source[0])
             return _drawn(_numbers(param, values), kind)
@@ -187,7 +199,7 @@ def _list(param: ListParam, kind: PgType, values: TableValues) -> ParameterPlan:
     element, (fewest, most) = param.list, param.size
     longest = element.text[1] if isinstance(element, TextParam) else 1
     source: SourceOf
-    column = pool_source(element)
+    column = values.column_of(element)
     if column is not None and values.pools.numbers(*column) is None:
         packed = values.pools.elements(*column)
         source = lambda shard: EncodedSource(_places(element, len(packed), shard), packed.pick)  # noqa: E731
@@ -231,7 +243,7 @@ def _places(param: Param, count: int, shard: Shard) -> ValueSource:
 def _numbers(param: Param, values: TableValues) -> SourceOf:
     """Return the source of a parameter whose values are whole numbers."""
     if (numbers := _known_numbers(param, values)) is not None:
-        if pool_source(param) is None:
+        if values.column_of(param) is None:
             return lambda _: NumberListSource(numbers, _weights(param))
         return lambda shard: NumberListSource(numbers, _places(param, len(numbers), shard))
     match param:
@@ -256,7 +268,7 @@ def _over(spread: Spread, bounds: tuple[int, int]) -> SourceOf:
 
 def _known_numbers(param: Param, values: TableValues) -> NDArray[np.int64] | None:
     """Return the whole numbers that a parameter picks from; None when it picks from none, but makes its own."""
-    if (source := pool_source(param)) is not None:
+    if (source := values.column_of(param)) is not None:
         numbers = values.pools.numbers(*source)
         if numbers is None:
             raise TargetMismatch(f"column {source[0]} holds no whole numbers to add to")

@@ -7,9 +7,11 @@ from upperbound.domain.arrivals import Share
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.phases import Phase
-from upperbound.loadgen.event_loop import EventLoopExecutor
+from upperbound.loadgen.executor import Executor
 from upperbound.loadgen.open_loop import OpenLoopExecutor
+from upperbound.loadgen.open_threads import OpenThreadExecutor
 from upperbound.loadgen.recorder import Recorder, Window
+from upperbound.loadgen.thread_executor import ThreadExecutor
 from upperbound.worker.control import StartOrder
 
 
@@ -21,13 +23,13 @@ class RunningLoad:
     loop is when it started, however long it took, so that slow queries at the end are not lost from the tail.
     """
 
-    def __init__(self, executor: EventLoopExecutor, recorder: Recorder, order: StartOrder, clock: Clock) -> None:
+    def __init__(self, executor: Executor, recorder: Recorder, order: StartOrder, clock: Clock) -> None:
         self._executor, self._recorder, self._clock = executor, recorder, clock
         self._begin_ns = clock.monotonic_ns()
         self._measure_from_ns = max(order.measurement_start_ns, self._begin_ns)
-        self._open_loop = executor if isinstance(executor, OpenLoopExecutor) else None
-        if self._open_loop is not None:
-            self._open_loop.plan(order.start_ns, self._measure_from_ns)
+        self._open_loop = executor if isinstance(executor, OpenLoopExecutor | OpenThreadExecutor) else None
+        if isinstance(executor, OpenLoopExecutor | ThreadExecutor):
+            executor.plan(order.start_ns, self._measure_from_ns)
         self._marks = {Phase.WARMUP: self._mark()}
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -29,13 +29,13 @@ from upperbound.errors import (
     TargetError,
 )
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.event_loop import EventLoopExecutor
-from upperbound.loadgen.opening import Connection
+from upperbound.loadgen.executor import Executor
 from upperbound.loadgen.recorder import Recorder
 from upperbound.planning.pool_values import RunPools, load_pools
 from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.store.engine import Store, open_store
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.log_handler import stored_logs
@@ -48,10 +48,22 @@ from upperbound.worker.executors import is_open_loop, make_executor
 from upperbound.worker.live_push import LivePush, live_push
 from upperbound.worker.load import RunningLoad
 from upperbound.worker.preparation import PreparedLoad, prepare
+from upperbound.worker.snowflake_preparation import BlockingLoad, pin_to_core, prepare_snowflake, worker_info
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+
+
+class _Closable(Protocol):
+    """A connection of any driver."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+AnyConnection = TypeVar("AnyConnection", bound=_Closable)
 
 START_TIMEOUT_S = 120.0
 """The longest a ready worker waits for the start."""
@@ -213,7 +225,7 @@ class _Worker:
         self._run_folder = _run_folder(options.run_id)
         self._fatal: Exception | None = None
         """What has ended the load before its time."""
-        self._executor: EventLoopExecutor | None = None
+        self._executor: Executor | None = None
 
     def live(self) -> WorkerExit:
         """Go through the states to the end; every way out writes a last heartbeat."""
@@ -247,18 +259,7 @@ class _Worker:
     def _work(self) -> WorkerExit:
         control = self._control
         control.advance(WorkerEvent.CONFIGURED)
-        conninfo = ConnInfo(
-            url=self._config.target_url,
-            password=SecretStr(password) if (password := os.environ.get(TARGET_PASSWORD_VARIABLE)) else None,
-            application_name=session_name(self._options.run_id, self._options.worker_id),
-            connect_timeout_s=CONNECT_TIMEOUT_S,
-        )
-        options = self._options
-        pools = self._load_pools()
-        prepared = prepare(
-            self._config, conninfo, group_id=options.group_id, group_count=options.group_count, pools=pools
-        )
-        prepared = replace(prepared, connect=self._unless_stopped(prepared.connect))
+        prepared = self._prepare()
         errors = ErrorTable()
         recorder = Recorder(
             labels=prepared.labels,
@@ -268,8 +269,10 @@ class _Worker:
             transactions=prepared.transactions,
         )
         with ExitStack() as stack:
+            if isinstance(prepared, BlockingLoad):
+                stack.callback(prepared.close)
             executor = self._executor = make_executor(
-                self._config, prepared, recorder, errors, group_id=options.group_id
+                self._config, prepared, recorder, errors, group_id=self._options.group_id
             )
             stack.callback(executor.close)
             try:
@@ -279,7 +282,7 @@ class _Worker:
                     raise
                 return self._leave_early()
             control.report(f"{self._threads} connections open")
-            log.info("connected: %d connections to %s", self._threads, conninfo.url)
+            log.info("connected: %d connections to %s", self._threads, prepared.address)
             if control.is_stopping:
                 return self._leave_early()
             control.advance(WorkerEvent.CONNECTED)
@@ -288,6 +291,39 @@ class _Worker:
                 return self._leave_early()
             stack.callback(recorder.finish)
             return self._carry(executor, recorder, prepared, order)
+
+    def _prepare(self) -> PreparedLoad | BlockingLoad:
+        """Get ready to connect.
+
+        Raises:
+            StoreError: values of the run are not there.
+            TargetError: the target cannot be reached.
+            ConfigurationError: the scenario does not fit the target any more, or nothing says how to log in.
+        """
+        options, config = self._options, self._config
+        secret = SecretStr(password) if (password := os.environ.get(TARGET_PASSWORD_VARIABLE)) else None
+        pools = self._load_pools()
+        if isinstance(config.scenario.target, SnowflakeTarget):
+            pin_to_core(options.group_id)
+            blocking = prepare_snowflake(
+                config,
+                worker_info(config.scenario.target, options.run_id, secret),
+                run_id=options.run_id,
+                worker_id=options.worker_id,
+                group_id=options.group_id,
+                group_count=options.group_count,
+                clock=self._clock,
+                pools=pools,
+            )
+            return replace(blocking, connect=self._unless_stopped(blocking.connect))
+        conninfo = ConnInfo(
+            url=config.target_url or "",
+            password=secret,
+            application_name=session_name(options.run_id, options.worker_id),
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+        )
+        prepared = prepare(config, conninfo, group_id=options.group_id, group_count=options.group_count, pools=pools)
+        return replace(prepared, connect=self._unless_stopped(prepared.connect))
 
     def _load_pools(self) -> RunPools:
         """Load the values of the run's pools, patiently."""
@@ -317,7 +353,7 @@ class _Worker:
         return order
 
     def _carry(
-        self, executor: EventLoopExecutor, recorder: Recorder, prepared: PreparedLoad, order: StartOrder
+        self, executor: Executor, recorder: Recorder, prepared: PreparedLoad | BlockingLoad, order: StartOrder
     ) -> WorkerExit:
         """Send until the end, drain, seal the log and write the worker's result."""
         control = self._control
@@ -364,7 +400,7 @@ class _Worker:
         result = self._result(status, measured, parts)
         control.write_soon(lambda: self._store.results.write_child(result))
 
-    def _spool(self, prepared: PreparedLoad, order: StartOrder) -> SpoolWriter:
+    def _spool(self, prepared: PreparedLoad | BlockingLoad, order: StartOrder) -> SpoolWriter:
         now_ns = self._clock.monotonic_ns()
         manifest = Manifest(
             run_id=self._options.run_id,
@@ -417,13 +453,13 @@ class _Worker:
     def _report_progress(self, number: int) -> None:
         self._control.report(f"{number} of {self._threads} connections open")
 
-    def _unless_stopped(self, connect: Callable[[], Connection]) -> Callable[[], Connection]:
+    def _unless_stopped(self, connect: Callable[[], AnyConnection]) -> Callable[[], AnyConnection]:
         """Return what opens a connection for as long as the load is wanted, and raises TargetError after."""
 
         def is_wanted() -> bool:
             return not self._control.is_stopping
 
-        def connect_if_wanted() -> Connection:
+        def connect_if_wanted() -> AnyConnection:
             if is_wanted():
                 connection = connect()
                 if is_wanted():

@@ -39,6 +39,8 @@ class PreparedLoad:
     """By operation."""
     transactions: frozenset[int]
     """The operations whose attempts are counted: transactions, and those that may be tried again."""
+    address: str
+    """Where the target is, without anything secret."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def prepare(
             for number, operation in enumerate(scenario_operations)
             if operation.is_transaction or operation.retry
         ),
+        address=conninfo.url,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.errors import ConfigurationError, StoreError, TargetError, UpperboundError
-from upperbound.orchestrator.pool_sampling import pool_connection
+from upperbound.orchestrator.pool_sources import open_pool_source
 from upperbound.orchestrator.value_pools import Fitness, PoolOrder, judge_pools
 from upperbound.scenario.pool_needs import pool_needs
 from upperbound.store.engine import open_store
@@ -27,8 +27,8 @@ def check_pools(store_url: str, order: PoolOrder, *, reachable: bool) -> list[Ch
         checks.skip("the target cannot be asked", POOLS)
     else:
         try:
-            with open_store(store_url, migrate=False) as store, pool_connection(order.target) as connection:
-                fitness = judge_pools(store, connection, order, needs)
+            with open_store(store_url, migrate=False) as store, open_pool_source(order.target) as source:
+                fitness = judge_pools(store, source, order, needs)
         except (StoreError, ConfigurationError, TargetError) as error:
             _skip(checks, error)
         else:

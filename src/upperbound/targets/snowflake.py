@@ -1,0 +1,27 @@
+"""Snowflake as a target: log in, check, and execute."""
+
+from upperbound.targets.sf_connection import SnowflakeInfo, driver_version, open_session, require_driver
+from upperbound.targets.sf_preflight import SnowflakeReport, preflight
+from upperbound.targets.sf_sampling import max_value, sample_blocks, sampled_kind
+from upperbound.targets.sf_sessions import SnowflakeSessions, end_statements
+from upperbound.targets.sf_tables import SnowflakeTable, read_table
+from upperbound.targets.sf_target import snowflake_info
+from upperbound.targets.sf_warehouse import make_warehouse_run
+
+__all__ = [
+    "SnowflakeInfo",
+    "SnowflakeReport",
+    "SnowflakeSessions",
+    "SnowflakeTable",
+    "driver_version",
+    "end_statements",
+    "make_warehouse_run",
+    "max_value",
+    "open_session",
+    "preflight",
+    "read_table",
+    "require_driver",
+    "sample_blocks",
+    "sampled_kind",
+    "snowflake_info",
+]
