@@ -34,7 +34,7 @@ def main(url: str, run_id: str, group: int, workers: int) -> None:
         before, begun_ns, cpu_s = process.memory_info().rss, clock.monotonic_ns(), _cpu_s(process)
         pools = load_pools(store.value_pools, store.value_pools.of_run(run_id))
         loaded_ns, cpu_s = clock.monotonic_ns(), _cpu_s(process) - cpu_s
-        prepared = prepare(config, ConnInfo(config.target_url), group_id=group, group_count=workers, pools=pools)
+        prepared = prepare(config, ConnInfo(config.target_url or ""), group_id=group, group_count=workers, pools=pools)
         for thread in range(config.threads[group]):
             for _ in itertools.islice(prepared.stream(thread).rows[0], ROWS):
                 pass

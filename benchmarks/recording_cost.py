@@ -76,7 +76,7 @@ def _child(config: RunConfig, spool: str) -> int:
     """Carry the load of one side and print queries per second and processor time per query."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     clock = SystemClock()
-    prepared = prepare(config, ConnInfo(url=config.target_url), group_id=0, group_count=1)
+    prepared = prepare(config, ConnInfo(url=config.target_url or ""), group_id=0, group_count=1)
     errors = ErrorTable()
 
     def give_up(error: Exception) -> None:

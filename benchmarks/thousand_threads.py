@@ -89,7 +89,7 @@ def _child(config: RunConfig, folder: Path) -> int:
     """Open the connections, carry the load, and print what was found as JSON."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     clock, process, threads = SystemClock(), psutil.Process(), config.threads[0]
-    prepared = prepare(config, ConnInfo(url=config.target_url), group_id=0, group_count=1)
+    prepared = prepare(config, ConnInfo(url=config.target_url or ""), group_id=0, group_count=1)
     errors = ErrorTable()
 
     def give_up(error: Exception) -> None:

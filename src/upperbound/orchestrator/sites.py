@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import psycopg
-from psycopg import pq
 from pydantic import SecretStr
 
 from upperbound.clock import Clock
 from upperbound.errors import ConfigurationError
+from upperbound.orchestrator.environment import postgres_driver
 from upperbound.orchestrator.pool_sources import PoolTarget
 from upperbound.planning.gate import try_operations
 from upperbound.planning.pool_values import RunPools
@@ -101,9 +100,7 @@ class PostgresSite:
     def check(self, scenario: Scenario, threads: int, clock: Clock) -> Checked:
         """Check the server against a scenario; see :class:`Site`."""
         report = postgres.preflight(self.info, scenario, threads, clock=clock)
-        libpq = f"{pq.version() // 10000}.{pq.version() % 10000}"
-        driver = f"psycopg {psycopg.__version__} ({pq.__impl__}, libpq {libpq})"
-        return Checked(f"PostgreSQL {report.server_version}", driver, report.warnings)
+        return Checked(f"PostgreSQL {report.server_version}", postgres_driver(), report.warnings)
 
     def sequence_starts(self, scenario: Scenario) -> dict[str, int]:
         """Return where sequences begin; see :class:`Site`."""

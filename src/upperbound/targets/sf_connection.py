@@ -15,6 +15,20 @@ from upperbound.targets.sf_login import Login, Value
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
 
+__all__ = [
+    "SessionSettings",
+    "SnowflakeConnection",
+    "SnowflakeInfo",
+    "driver_version",
+    "explain_failure",
+    "facts_of",
+    "open_session",
+    "outcome_of",
+    "query",
+    "require_driver",
+    "value_of",
+]
+
 INSTALL: Final = 'pip install "upperbound[snowflake]"'
 LOGIN_TIMEOUT_S: Final = 30
 _LOGGERS: Final = ("snowflake.connector", "sf_core")
@@ -99,7 +113,11 @@ def open_session(info: SnowflakeInfo) -> "SnowflakeConnection":
     secrets = dict(login.secrets)
     if login.token_file is not None:
         secrets["token"] = read_token(login.token_file)
-    parameters: dict[str, Any] = {"login_timeout": info.login_timeout_s, **login.parameters}
+    parameters: dict[str, Any] = {
+        "login_timeout": info.login_timeout_s,
+        "enable_server_session_keep_alive_auto_detection": False,
+        **login.parameters,
+    }
     parameters |= {key: secret.get_secret_value() for key, secret in secrets.items()}
     parameters |= {
         "paramstyle": "qmark",

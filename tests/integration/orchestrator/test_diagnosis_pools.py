@@ -50,6 +50,7 @@ def test_what_serves_is_told_with_its_time_and_what_does_not_with_what_to_do(sto
     found = check(store, order)
     assert found.status is CheckStatus.OK
     assert found.found.startswith(f"customer_id 50 values, sampled {pool.sampled_at:%Y-%m-%d %H:%M} UTC")
+    assert isinstance(order.target, ConnInfo)
     with open_connection(order.target) as connection:
         connection.execute("TRUNCATE orders")
     found = check(store, order)

@@ -9,7 +9,7 @@ import pytest
 
 from upperbound.clock import SystemClock
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
-from upperbound.orchestrator.service import _sequence_starts
+from upperbound.orchestrator.sites import PostgresSite
 from upperbound.planning import gate
 from upperbound.planning.gate import try_operations
 from upperbound.scenario.model import Scenario
@@ -82,7 +82,7 @@ def config(target: ConnInfo, *operations: dict[str, Any], seed: int = 5) -> RunC
         seed=seed,
         target_url="postgresql://127.0.0.1/d",
         table="things",
-        sequence_starts=_sequence_starts(target, scenario),
+        sequence_starts=PostgresSite(target).sequence_starts(scenario),
         upperbound_version="test",
     )
 

@@ -15,7 +15,7 @@ from tests.integration.worker.sampling import prepare
 
 from upperbound.errors import TargetMismatch
 from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.orchestrator.service import _sequence_starts
+from upperbound.orchestrator.sites import PostgresSite
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.targets.pg_describe import Connection
@@ -76,7 +76,7 @@ def config(target: ConnInfo, *operations: dict[str, Any], workers: int = 2, thre
         seed=5,
         target_url="postgresql://127.0.0.1/d",
         table="things",
-        sequence_starts=_sequence_starts(target, scenario),
+        sequence_starts=PostgresSite(target).sequence_starts(scenario),
         upperbound_version="test",
     )
 
