@@ -9,9 +9,10 @@ from typing import Final
 
 import psutil
 
-from upperbound.domain.allocation import WorkerPlan, per_worker_cap, plan_workers
+from upperbound.domain.allocation import WorkerPlan, blocking_cap, per_worker_cap, plan_workers
 from upperbound.scenario.kinds import LoadMode
 from upperbound.scenario.model import Scenario
+from upperbound.scenario.targets import SnowflakeTarget
 
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -59,14 +60,14 @@ def host_facts() -> HostFacts:
 def plan_on_host(scenario: Scenario, facts: HostFacts) -> WorkerPlan:
     """Plan the workers of ``scenario`` on this machine."""
     stages = [stage.threads for stage in scenario.load.stages if stage.threads is not None]
+    cores, given = max(1, int(facts.cores)), scenario.scaling.per_worker_cap
+    cap = per_worker_cap(cores=cores, memory_gib=facts.memory_bytes / 2**30, given=given)
+    if given is None and isinstance(scenario.target, SnowflakeTarget):
+        cap = min(cap, blocking_cap(max([scenario.threads, *stages]), cores))
     return plan_workers(
         threads=scenario.threads,
         bounds=scenario.scaling.bounds,
-        cap=per_worker_cap(
-            cores=max(1, int(facts.cores)),
-            memory_gib=facts.memory_bytes / 2**30,
-            given=scenario.scaling.per_worker_cap,
-        ),
+        cap=cap,
         lowest=min(stages, default=None),
         peak=max(stages, default=None),
         filling=scenario.load.mode == LoadMode.FIND_MAX_CONCURRENCY,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import psycopg
 
@@ -20,11 +20,9 @@ from upperbound.targets.postgres import ConnInfo, column_type, open_connection, 
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session
 from upperbound.targets.sf_sampling import sample_blocks as sample_snowflake
 from upperbound.targets.sf_sampling import sampled_kind
+from upperbound.targets.sf_session_type import Session
 from upperbound.targets.sf_tables import SnowflakeTable, current_place, read_table
 from upperbound.targets.sf_types import encoding_of as snowflake_encoding
-
-if TYPE_CHECKING:
-    from upperbound.targets.sf_connection import SnowflakeConnection
 
 LOCK_TIMEOUT_S: Final = 10
 PoolTarget = ConnInfo | SnowflakeInfo
@@ -105,7 +103,7 @@ class _PostgresSource:
 class _SnowflakeSource:
     """A session of Snowflake's."""
 
-    def __init__(self, session: "SnowflakeConnection", info: SnowflakeInfo) -> None:
+    def __init__(self, session: Session, info: SnowflakeInfo) -> None:
         self._session, self._info = session, info
         self._tables: dict[str, SnowflakeTable] = {}
 

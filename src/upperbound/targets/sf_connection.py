@@ -4,35 +4,19 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.errors import ConfigurationError, TargetAuthFailed, TargetError, TargetMismatch, TargetUnreachable
 from upperbound.targets.sf_codes import classify
 from upperbound.targets.sf_files import read_token
 from upperbound.targets.sf_login import Login, Value
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
-
-__all__ = [
-    "SessionSettings",
-    "SnowflakeConnection",
-    "SnowflakeInfo",
-    "driver_version",
-    "explain_failure",
-    "facts_of",
-    "open_session",
-    "outcome_of",
-    "query",
-    "require_driver",
-    "value_of",
-]
+from upperbound.targets.sf_session_type import Session
 
 INSTALL: Final = 'pip install "upperbound[snowflake]"'
 LOGIN_TIMEOUT_S: Final = 30
 _LOGGERS: Final = ("snowflake.connector", "sf_core")
-"""They tell of each statement, which the log of a worker has no room for."""
+"""They tell of each statement, and warn of clouds that this machine is not in."""
 _BROKEN: Final = (Outcome.CONNECTION_LOST, Outcome.AUTH)
 
 
@@ -57,6 +41,8 @@ class SessionSettings:
             "TIMEZONE": "UTC",
             # A worker that is killed must not leave its statement running.
             "ABORT_DETACHED_QUERY": True,
+            # What the driver reports of itself takes time from the load.
+            "CLIENT_TELEMETRY_ENABLED": False,
         }
         if self.statement_timeout_s is not None:
             made["STATEMENT_TIMEOUT_IN_SECONDS"] = self.statement_timeout_s
@@ -97,7 +83,7 @@ def driver_version() -> str:
     return f"snowflake-connector-python {snowflake.connector.__version__}"
 
 
-def open_session(info: SnowflakeInfo) -> "SnowflakeConnection":
+def open_session(info: SnowflakeInfo) -> Session:
     """Open a session in autocommit mode that takes ``?`` for parameters.
 
     A token that is kept in a file is read anew. Raises :class:`TargetUnreachable` when there is no way to the server,
@@ -108,7 +94,7 @@ def open_session(info: SnowflakeInfo) -> "SnowflakeConnection":
     import snowflake.connector
 
     for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     login = info.login
     secrets = dict(login.secrets)
     if login.token_file is not None:
@@ -167,7 +153,7 @@ def outcome_of(error: Exception) -> tuple[Outcome, str, str, bool]:
     return outcome, f"{code:06d}" if code is not None and code >= 100 else "", _one_line(text), broken
 
 
-def query(connection: "SnowflakeConnection", text: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
+def query(connection: Session, text: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
     """Execute a statement beside the load and return its rows, by column name in lower case.
 
     Raises :class:`TargetMismatch` for what the server refuses, and :class:`TargetUnreachable` when the session breaks.

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from upperbound.errors import Problem, TargetMismatch
 from upperbound.scenario.identifiers import SNOWFLAKE, parse_name
@@ -14,11 +13,9 @@ from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.scenario.written_table import writes_table
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session, query
 from upperbound.targets.sf_operation import parameter_types
+from upperbound.targets.sf_session_type import Session
 from upperbound.targets.sf_tables import SnowflakeTable, read_table
 from upperbound.targets.sf_warehouse import Warehouse, find_warehouse
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def preflight(info: SnowflakeInfo, scenario: Scenario, *, store_warehouse: str |
 class _Preflight:
     """The checks of one scenario over one session."""
 
-    def __init__(self, connection: "SnowflakeConnection", scenario: Scenario, store_warehouse: str | None) -> None:
+    def __init__(self, connection: Session, scenario: Scenario, store_warehouse: str | None) -> None:
         assert isinstance(scenario.target, SnowflakeTarget), "other targets have checks of their own"
         self._connection, self._scenario, self._target = connection, scenario, scenario.target
         self._store_warehouse = store_warehouse

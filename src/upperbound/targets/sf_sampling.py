@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upperbound.domain.value_blocks import ValueBlock, ValueEncoding, integer_block, text_block
 from upperbound.errors import TargetMismatch
 from upperbound.scenario.identifiers import SNOWFLAKE, parse_column, quote_name
 from upperbound.targets.pg_types import Family
 from upperbound.targets.sf_connection import outcome_of, query
+from upperbound.targets.sf_session_type import Session
 from upperbound.targets.sf_tables import SnowflakeTable
 from upperbound.targets.sf_types import INTEGER, SnowflakeType, encoding_of
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
 
 SAMPLE_ROWS_MIN: Final = 200_000
 """Tables with fewer rows are read as a whole."""
@@ -32,7 +30,7 @@ _SAMPLE: Final = """
 
 
 def sample_blocks(
-    connection: "SnowflakeConnection", table: SnowflakeTable, column: str, limit: int, seed: int
+    connection: Session, table: SnowflakeTable, column: str, limit: int, seed: int
 ) -> Generator[ValueBlock, None, None]:
     """Yield up to ``limit`` distinct values of a column in blocks, NULL left out, chosen and ordered by ``seed``.
 
@@ -69,7 +67,7 @@ def sampled_kind(table: SnowflakeTable, column: str) -> SnowflakeType:
     return found.kind
 
 
-def max_value(connection: "SnowflakeConnection", table: SnowflakeTable, column: str) -> int:
+def max_value(connection: Session, table: SnowflakeTable, column: str) -> int:
     """Return the highest value of a column of whole numbers, written as in SQL; 0 when it holds none.
 
     Raises :class:`TargetMismatch` when there is no such column or it holds no whole numbers.
@@ -96,7 +94,7 @@ def _samples(table: SnowflakeTable, limit: int, seed: int) -> list[str]:
     return [f"SAMPLE ROW ({share_pct:.10g}) SEED ({seed % 2**31})", ""]
 
 
-def _fetch(connection: "SnowflakeConnection", text: str) -> Generator[list[Any], None, None]:
+def _fetch(connection: Session, text: str) -> Generator[list[Any], None, None]:
     import snowflake.connector
 
     try:

@@ -4,15 +4,13 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upperbound.domain.phases import Phase
 from upperbound.errors import TargetError, TargetMismatch, UpperboundError
 from upperbound.targets.blocking import BlockingConnection, BlockingStatement, StatementFailed
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session, outcome_of, query
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
+from upperbound.targets.sf_session_type import Session
 
 CANCEL_AT_ONCE: Final = 50
 """Sessions whose statements are cancelled by one statement."""
@@ -38,7 +36,7 @@ class SnowflakeSessions:
         settings = replace(info.settings, query_tag=self._tags[Phase.WARMUP])
         self._info = replace(info, settings=settings)
         self._control_info = replace(info, settings=replace(settings, query_tag=f"upperbound:run_id={run_id}:control"))
-        self._control: SnowflakeConnection | None = None
+        self._control: Session | None = None
         self._lock = threading.Lock()
 
     def connect(self) -> "SnowflakeSession":
@@ -94,7 +92,7 @@ def end_statements(info: SnowflakeInfo, run_id: str) -> int:
 class SnowflakeSession:
     """One session of the load; see :class:`upperbound.targets.blocking.BlockingConnection`."""
 
-    def __init__(self, connection: "SnowflakeConnection", tags: dict[Phase, str]) -> None:
+    def __init__(self, connection: Session, tags: dict[Phase, str]) -> None:
         import snowflake.connector
 
         self._connection, self._tags = connection, tags
@@ -149,7 +147,7 @@ def _failed(error: Exception) -> StatementFailed:
     return StatementFailed(outcome, code, said, broken=broken)
 
 
-def _close(connection: "SnowflakeConnection") -> None:
+def _close(connection: Session) -> None:
     """Close a connection, whatever state it is in."""
     # A session that cannot be closed ends by itself.
     with contextlib.suppress(Exception):

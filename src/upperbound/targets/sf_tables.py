@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upperbound.domain.value_pools import TableState
 from upperbound.errors import Problem, TargetMismatch
 from upperbound.scenario.identifiers import SNOWFLAKE, TableName, parse_table, quote_name
 from upperbound.scenario.kinds import TableType
 from upperbound.targets.sf_connection import query, value_of
+from upperbound.targets.sf_session_type import Session
 from upperbound.targets.sf_types import SnowflakeType, column_kind
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
 
 _YES: Final = ("Y", "YES", "TRUE", True)
 _OF_KIND: Final = (
@@ -76,13 +74,13 @@ class SnowflakeTable:
         return TableState(f"{self.name.quoted} {self.created_on}", None, self.rows)
 
 
-def current_place(connection: "SnowflakeConnection") -> tuple[str | None, str | None]:
+def current_place(connection: Session) -> tuple[str | None, str | None]:
     """Return database and schema of a session."""
     rows = query(connection, "SELECT CURRENT_DATABASE() AS database_name, CURRENT_SCHEMA() AS schema_name")
     return rows[0]["database_name"], rows[0]["schema_name"]
 
 
-def full_name(connection: "SnowflakeConnection", table: str) -> TableName:
+def full_name(connection: Session, table: str) -> TableName:
     """Return the whole name of a table that is written as in ``target.table``.
 
     Raises :class:`TargetMismatch` when neither it nor the session says where it is.
@@ -99,7 +97,7 @@ def full_name(connection: "SnowflakeConnection", table: str) -> TableName:
     return TableName(schema, name.name, database)
 
 
-def read_table(connection: "SnowflakeConnection", table: str) -> SnowflakeTable:
+def read_table(connection: Session, table: str) -> SnowflakeTable:
     """Return a table or view, written as in ``target.table``.
 
     Raises :class:`TargetMismatch` when there is none that this role may see, with names that may be meant.
@@ -134,7 +132,7 @@ def _column(row: Mapping[str, Any]) -> SnowflakeColumn:
     )
 
 
-def _kind(connection: "SnowflakeConnection", name: TableName, shown: Mapping[str, Any] | None) -> TableType | None:
+def _kind(connection: Session, name: TableName, shown: Mapping[str, Any] | None) -> TableType | None:
     """Return the kind of a table; None for a view."""
     flags = (
         ("is_hybrid", TableType.HYBRID),
@@ -161,7 +159,7 @@ def _flag_of(kind: TableType) -> str:
     return f"is_{kind.value.lower()}"
 
 
-def _shown(connection: "SnowflakeConnection", what: str, name: TableName) -> dict[str, Any] | None:
+def _shown(connection: Session, what: str, name: TableName) -> dict[str, Any] | None:
     """Return what a SHOW tells of one object; None when it is not among them."""
     assert name.database is not None, "the name is whole"
     assert name.schema is not None, "the name is whole"
@@ -172,7 +170,7 @@ def _shown(connection: "SnowflakeConnection", what: str, name: TableName) -> dic
     return next((row for row in rows if row.get("name") == name.name), None)
 
 
-def _refresh(connection: "SnowflakeConnection", name: TableName) -> str:
+def _refresh(connection: Session, name: TableName) -> str:
     """Return how current a dynamic table is, in words."""
     shown = _shown(connection, "DYNAMIC TABLES", name) or {}
     lag, latest = value_of(shown, "target_lag"), value_of(shown, "data_timestamp")
@@ -180,7 +178,7 @@ def _refresh(connection: "SnowflakeConnection", name: TableName) -> str:
     return f"{said}, data of {latest}" if latest else said
 
 
-def _similar(connection: "SnowflakeConnection", name: TableName) -> str:
+def _similar(connection: Session, name: TableName) -> str:
     """Return names of tables of the schema, as a hint; empty when they cannot be read."""
     assert name.database is not None, "the name is whole"
     place = f"{quote_name(name.database)}.{quote_name(name.schema or '')}"

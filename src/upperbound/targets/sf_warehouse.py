@@ -3,15 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from upperbound.clock import Clock
 from upperbound.errors import Problem, TargetMismatch, TargetUnreachable
 from upperbound.scenario.identifiers import SNOWFLAKE, parse_name, quote_name
 from upperbound.targets.sf_connection import query
-
-if TYPE_CHECKING:
-    from snowflake.connector import SnowflakeConnection
+from upperbound.targets.sf_session_type import Session
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class Warehouse:
         return "INTERACTIVE" in self.type.upper()
 
 
-def find_warehouse(connection: "SnowflakeConnection", name: str) -> Warehouse:
+def find_warehouse(connection: Session, name: str) -> Warehouse:
     """Return a warehouse by its true name. Raises :class:`TargetMismatch` when there is none that this role may see."""
     pattern = name.replace("\\", "\\\\").replace("'", "''")
     rows = query(connection, f"SHOW WAREHOUSES LIKE '{pattern}'")
@@ -56,7 +54,7 @@ def find_warehouse(connection: "SnowflakeConnection", name: str) -> Warehouse:
     raise TargetMismatch("the scenario does not fit the account", problems=[problem])
 
 
-def make_warehouse_run(connection: "SnowflakeConnection", written: str | None, clock: Clock) -> float | None:
+def make_warehouse_run(connection: Session, written: str | None, clock: Clock) -> float | None:
     """Let a warehouse run that is written as in ``target.warehouse``; the session's own for None.
 
     Returns and raises as :func:`resume` does.
@@ -67,7 +65,7 @@ def make_warehouse_run(connection: "SnowflakeConnection", written: str | None, c
     return resume(connection, str(current), clock) if current is not None else None
 
 
-def resume(connection: "SnowflakeConnection", name: str, clock: Clock) -> float | None:
+def resume(connection: Session, name: str, clock: Clock) -> float | None:
     """Let a warehouse run, and return how many seconds that took; None when it ran already.
 
     Raises :class:`TargetMismatch` when this role may not resume it, and :class:`TargetUnreachable` when it does not

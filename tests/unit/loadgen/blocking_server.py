@@ -1,7 +1,6 @@
 """A server in memory whose driver blocks, and an executor that loads it."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from upperbound.targets.blocking import (
 from upperbound.workload.streams import OperationPlan, Workload
 
 S = 1_000_000_000
+NOW = SystemClock().monotonic_ns
 ONE = BlockingOperation((BlockingStatement("one"),))
 
 
@@ -102,7 +102,7 @@ class Server:
 
     def answer(self, session: "Session", text: str) -> int:
         with self._lock:
-            self.seen.append(Seen(text, time.perf_counter_ns(), session.phase, session.number))
+            self.seen.append(Seen(text, NOW(), session.phase, session.number))
             failure = self.failures.pop(0) if self.failures else None
         threading.Event().wait(self.answer_s)
         while self.held.is_set():

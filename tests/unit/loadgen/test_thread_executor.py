@@ -1,11 +1,10 @@
 """Threads that load a server whose driver blocks: what is sent is recorded, and what goes wrong is seen to."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
-from tests.unit.loadgen.blocking_server import ONE, Rig, S, Server
+from tests.unit.loadgen.blocking_server import NOW, ONE, Rig, S, Server, Session
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
@@ -49,8 +48,6 @@ def test_what_is_measured_is_sent_by_sessions_that_are_marked_for_it() -> None:
 
 
 def test_a_session_that_cannot_be_marked_measures_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.unit.loadgen.blocking_server import Session
-
     tries = 0
     mark = Session.enter
 
@@ -154,7 +151,7 @@ def test_a_planned_stop_holds_to_the_moment() -> None:
     server = Server()
     rig = Rig(server)
     with rig.running(4):
-        stop_ns = time.perf_counter_ns() + S // 5
+        stop_ns = NOW() + S // 5
         rig.executor.stop_at(stop_ns)
         rig.executor.stop_at(stop_ns + S)
         until(lambda: not server.open, "the sessions to be closed")
@@ -185,8 +182,8 @@ def test_think_time_lies_between_two_operations_and_ends_with_the_load() -> None
     slow = Rig(Server(), think_ns=600 * S)
     with slow.running(1):
         until(lambda: len(slow.server.seen) == 1, "an operation")
-        began_ns = time.perf_counter_ns()
-    assert time.perf_counter_ns() - began_ns < 5 * S
+        began_ns = NOW()
+    assert NOW() - began_ns < 5 * S
 
 
 # Opening ----------------------------------------------------------------------------------------------------------
@@ -210,9 +207,7 @@ def test_connections_that_cannot_be_opened_are_one_error_that_says_how_many(monk
     server = Server()
     server.gone.set()
     rig = Rig(server)
-    with pytest.raises(
-        TargetUnreachable, match=r"of 40 connections 0 could be opened and \d+ could not, in 3 attempts"
-    ):
+    with pytest.raises(TargetUnreachable, match=r"of 40 connections 0 could be opened and \d+ could not"):
         rig.executor.open(40, lambda _: None)
     rig.executor.close()
 
