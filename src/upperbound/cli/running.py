@@ -159,6 +159,7 @@ def _bring_to_end(run: _Run, start: Callable[[str], None] | None = None) -> None
     """
     for warning in run.control.warnings.get(run.run_id, ()):
         run.progress.warn(f"warning: {warning}")
+        log.warning("%s", warning)
     stopping = _Stopping(run)
     run.signals.hand_over(stopping.ask, stopping.force)
     try:

@@ -142,7 +142,7 @@ class SnowflakeSite:
         self._table = report.table
         warnings = report.warnings
         if report.warehouse is not None and not report.warehouse.is_running:
-            warnings += (f"warehouse {report.warehouse.name} is suspended, and is resumed before the run",)
+            warnings += (f"warehouse {report.warehouse.name} was suspended, and is resumed before the clock starts",)
         return Checked(f"Snowflake {report.server_version}", snowflake.driver_version(), warnings)
 
     def sequence_starts(self, scenario: Scenario) -> dict[str, int]:
@@ -155,7 +155,8 @@ class SnowflakeSite:
             return {column: snowflake.max_value(session, table, column) + 1 for column in columns}
 
     def try_operations(self, config: RunConfig, clock: Clock, pools: RunPools) -> tuple[str, ...]:
-        """Try the operations; see :class:`Site`."""
+        """Try the operations, on a warehouse that runs; see :class:`Site`."""
+        self.make_ready(clock)
         return try_on_snowflake(self._info, config, self._table, clock, pools)
 
     def make_ready(self, clock: Clock) -> None:

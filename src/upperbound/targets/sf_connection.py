@@ -1,7 +1,6 @@
 """Connections to Snowflake, and what their failures mean to a user. The driver is imported here alone, and late."""
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -112,10 +111,7 @@ def open_session(info: SnowflakeInfo) -> Session:
         "session_parameters": info.settings.parameters(),
     }
     try:
-        with warnings.catch_warnings():
-            # What the driver says of old names in a user's file is not for the log of every worker.
-            warnings.simplefilter("ignore")
-            return snowflake.connector.connect(**parameters)
+        return snowflake.connector.connect(**parameters)
     except snowflake.connector.errors.Error as error:
         # The driver's error may keep what it was called with: it does not go with ours.
         failure = explain_failure(error, info, [secret.get_secret_value() for secret in secrets.values()])
@@ -184,7 +180,10 @@ def value_of(row: Mapping[str, Any], *names: str) -> Any:
 def _is_refusal(code: int | None, said: str) -> bool:
     if code is not None and 390_000 <= code < 400_000:
         return True
-    words = ("incorrect username or password", "authentication", "jwt", "invalid oauth", "not authorized", "token")
+    words = (
+        *("incorrect username or password", "authentication", "jwt", "invalid oauth", "not authorized", "token"),
+        "attestation",
+    )
     return code == 250_001 and any(word in said.lower() for word in words)
 
 

@@ -40,7 +40,7 @@ class Method(StrEnum):
 
 _ASKS_A_PERSON: Final = ("EXTERNALBROWSER", "USERNAME_PASSWORD_MFA", "OAUTH_AUTHORIZATION_CODE")
 """Ways in that need somebody at a browser or a telephone, for each of many connections."""
-_TAKES_TOKEN: Final = (Method.OAUTH, Method.PROGRAMMATIC_ACCESS_TOKEN)
+_TAKES_TOKEN: Final = (Method.OAUTH, Method.PROGRAMMATIC_ACCESS_TOKEN, Method.WORKLOAD_IDENTITY)
 
 _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -1,0 +1,152 @@
+"""A run on Snowflake as its user meets it, against an emulated account."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.acceptance.place import MEASURED, Place
+from tests.acceptance.query_log import QueryLog
+from tests.emulators.handle import PASSWORD, WAREHOUSE, SnowflakeDatabase
+
+ROWS = 100
+_TAG = re.compile(r"upperbound:run_id=(?P<run>[\w-]+):worker=(?P<worker>worker-\d):phase=(?P<phase>WARMUP|RUNNING)")
+
+
+def write_scenario(place: Place, **changes: Any) -> str:
+    """Write a scenario of two workers with two threads each; ``changes`` replace its parts."""
+    made: dict[str, Any] = {
+        "name": "Hybrid reads and writes",
+        "target": {
+            "kind": "snowflake",
+            "connection_name": "bench",
+            "warehouse": WAREHOUSE,
+            "table": "orders",
+            "table_type": "HYBRID",
+        },
+        "load": {"warmup_seconds": 1, "duration_seconds": 3, "think_time_ms": 50},
+        "scaling": {"mode": "FIXED", "min_workers": 2, "min_threads": 2},
+        "workload": {
+            "seed": 3,
+            "operations": [
+                {
+                    "kind": "POINT_LOOKUP",
+                    "weight_pct": 70,
+                    "sql": "SELECT * FROM {table} WHERE id = ?",
+                    "params": [{"pool": "id"}],
+                    "expect": "one",
+                },
+                {
+                    "kind": "UPDATE",
+                    "weight_pct": 20,
+                    "sql": "UPDATE {table} SET amount = $2 WHERE id = $1",
+                    "params": [{"pool": "id"}, {"choice": [1.5, 2.5]}],
+                },
+                {
+                    "kind": "INSERT",
+                    "weight_pct": 10,
+                    "sql": "INSERT INTO {table} (id, status) VALUES (?, ?)",
+                    "params": [{"sequence": {"after": "id"}}, {"text": [3, 8]}],
+                },
+            ],
+        },
+    }
+    return str(place.write("scenario.yaml", yaml.safe_dump(made | changes, sort_keys=False)))
+
+
+@pytest.fixture
+def files(place: Place, snowflake: SnowflakeDatabase) -> dict[str, str | None]:
+    """The environment of a user whose connections.toml leads to the account, whose table holds some rows."""
+    folder = place.work / "snowflake"
+    folder.mkdir()
+    (folder / "connections.toml").write_text(snowflake.connections_toml("bench"))
+    (folder / "connections.toml").chmod(0o600)
+    values = ", ".join(f"({number}, 'new', 1.5)" for number in range(1, ROWS + 1))
+    snowflake.rows("CREATE HYBRID TABLE orders (id NUMBER(38,0) PRIMARY KEY, status VARCHAR(20), amount NUMBER(12,2))")
+    snowflake.rows(f"INSERT INTO orders VALUES {values}")
+    return {"SNOWFLAKE_HOME": str(folder)}
+
+
+def test_two_workers_measure_a_hybrid_table_and_every_statement_says_of_which_phase_it_is(
+    place: Place, snowflake: SnowflakeDatabase, files: dict[str, str | None]
+) -> None:
+    snowflake.rows(f"ALTER WAREHOUSE {WAREHOUSE} SUSPEND")
+    ended = place.run("run", write_scenario(place), "--json", "run.json", environment=files, deadline_s=120)
+    assert ended.code in MEASURED, ended.text
+    summary = place.summary("run.json")
+    run_id = summary["run_id"]
+    assert (summary["status"], summary["failed_operations"], summary["worker_count"]) == ("COMPLETED", 0, 2)
+    assert summary["environment"]["target_version"].startswith("Snowflake")
+    assert [worker["operations"] > 0 for worker in summary["workers"]] == [True, True]
+
+    sent = Counter[tuple[str, str]]()
+    for statement in snowflake.statements("/* UB_KIND="):
+        tag = _TAG.fullmatch(statement["query_tag"])
+        if tag is None:
+            assert statement["query_tag"] == "upperbound:preflight", "tried before the run"
+            continue
+        assert tag["run"] == run_id
+        sent[tag["worker"], tag["phase"]] += 1
+    assert {worker for worker, _ in sent} == {"worker-0", "worker-1"}
+    measured = sum(count for (_, phase), count in sent.items() if phase == "RUNNING")
+    assert measured == summary["total_operations"], "what is measured carries the tag of the measurement, and only that"
+    log = QueryLog(place.home / "runs" / run_id)
+    assert log.count("phase = 'WARMUP'") == sum(sent.values()) - measured > 0
+    inserted = summary["by_kind"]["INSERT"]["operations"] + log.count("phase = 'WARMUP' AND operation = 'INSERT'")
+    assert snowflake.rows("SELECT COUNT(*), COUNT(DISTINCT id) FROM orders") == [(ROWS + inserted,) * 2]
+    assert snowflake.counts()["open"] == 0, "no session is left behind"
+
+    logs = place.run("runs", "logs", run_id, environment=files)
+    assert f"warehouse {WAREHOUSE} was suspended, and is resumed before the clock starts" in logs.text
+    assert _files_with(PASSWORD, place.home) == []
+    assert PASSWORD not in ended.text + logs.text
+
+
+def test_a_rate_is_offered_to_snowflake(
+    place: Place, snowflake: SnowflakeDatabase, files: dict[str, str | None]
+) -> None:
+    load = {"mode": "QPS", "target_qps": 20, "warmup_seconds": 1, "duration_seconds": 3}
+    ended = place.run("run", write_scenario(place, load=load), "--json", "run.json", environment=files, deadline_s=120)
+    assert ended.code in MEASURED, ended.text
+    summary = place.summary("run.json")
+    assert summary["arrivals"]["offered"] == 60
+    assert summary["total_operations"] + summary["arrivals"]["dropped"] == 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"target": {"kind": "snowflake", "connection_name": "nope"}}, 2, "has no entry 'nope'"),
+        (
+            {"target": {"kind": "snowflake", "connection_name": "bench", "table": "orders"}},
+            2,
+            "is of type HYBRID, and the scenario says STANDARD",
+        ),
+    ],
+)
+def test_a_scenario_that_does_not_fit_is_refused_before_anything_is_started(
+    place: Place, files: dict[str, str | None], changes: dict[str, Any], code: int, said: str
+) -> None:
+    operations = [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1"}]
+    path = write_scenario(place, workload={"operations": operations}, **changes)
+    ended = place.run("run", path, environment=files)
+    assert ended.code == code, ended.text
+    assert said in ended.text
+
+
+def test_a_password_that_is_refused_is_an_unreachable_target_and_is_not_shown(
+    place: Place, snowflake: SnowflakeDatabase, files: dict[str, str | None]
+) -> None:
+    folder = Path(str(files["SNOWFLAKE_HOME"]))
+    (folder / "connections.toml").write_text(snowflake.connections_toml("bench", password="wrong-and-secret"))
+    ended = place.run("run", write_scenario(place), environment=files)
+    assert ended.code == 3, ended.text
+    assert "refuses the login" in ended.text
+    assert "wrong-and-secret" not in ended.text
+
+
+def _files_with(text: str, folder: Path) -> list[str]:
+    """Return the files below a folder that hold a text."""
+    return [str(file) for file in folder.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]
