@@ -87,7 +87,7 @@ def objects(
     from upperbound.targets.catalog import PageRequest
 
     with _catalog(url, scenario) as (catalog, _):
-        page = catalog.objects(PageRequest(limit, after, search), _schema_name(schema))
+        page = catalog.objects(PageRequest(limit, after, search), _schema_name(schema, catalog))
     rows = [
         (
             entry.quoted,
@@ -173,7 +173,7 @@ def statement(
     from upperbound.targets.pg_catalog_reader import catalog_connection
     from upperbound.targets.pg_validate import validate_statement
 
-    with open_subject(url, scenario, "catalog") as subject, catalog_connection(subject.connection) as connection:
+    with open_subject(url, scenario, "catalog") as subject, catalog_connection(subject.postgres) as connection:
         found = validate_statement(connection, sql, table or subject.table)
     if as_json:
         document = asdict(found)
@@ -190,24 +190,32 @@ def statement(
 def _catalog(url: str | None, scenario: str | None) -> "Iterator[tuple[Catalog, str | None]]":
     """Lend the catalog of a database, and the table that the scenario names."""
     from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
+    from upperbound.targets.sf_catalog import snowflake_catalog
+    from upperbound.targets.snowflake import SnowflakeInfo
 
-    with open_subject(url, scenario, "catalog") as subject, catalog_connection(subject.connection) as connection:
-        yield PostgresCatalog(connection), subject.table
+    with open_subject(url, scenario, "catalog") as subject:
+        if isinstance(subject.connection, SnowflakeInfo):
+            with snowflake_catalog(subject.connection) as catalog:
+                yield catalog, subject.table
+            return
+        with catalog_connection(subject.connection) as connection:
+            yield PostgresCatalog(connection), subject.table
 
 
-def _schema_name(written: str | None) -> str | None:
+def _schema_name(written: str | None, catalog: "Catalog") -> str | None:
     """Return the true name of a schema that is written as in SQL.
 
     Raises:
         ConfigurationError: it is not a name.
     """
     from upperbound.errors import ConfigurationError
-    from upperbound.scenario.identifiers import IdentifierError, parse_column
+    from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError, parse_column
+    from upperbound.targets.sf_catalog import SnowflakeCatalog
 
     if written is None:
         return None
     try:
-        return parse_column(written)
+        return parse_column(written, SNOWFLAKE if isinstance(catalog, SnowflakeCatalog) else POSTGRES)
     except IdentifierError:
         raise ConfigurationError(
             f"{written!r} is not the name of a schema", hint='names with other characters need double quotes: "a-b"'

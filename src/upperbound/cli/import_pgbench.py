@@ -66,7 +66,7 @@ def import_pgbench(
         subject = stack.enter_context(open_subject(url, None, "import")) if url is not None else None
         target = URL if subject is None else str(subject.target["url"])
         imported = import_scripts(scripts, name=name, scale=scale, defines=defines, url=target)
-        warnings = () if subject is None else _checked(imported, subject.connection)
+        warnings = () if subject is None else _checked(imported, subject.postgres)
     for note in imported.notes:
         typer.echo(f"note: {note}", err=True)
     for warning in warnings:

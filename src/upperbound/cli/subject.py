@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from upperbound.scenario.model import Scenario
     from upperbound.targets.postgres import ConnInfo
+    from upperbound.targets.snowflake import SnowflakeInfo
 
 Url = Annotated[
     str | None,
@@ -30,11 +31,21 @@ ScenarioOf = Annotated[
 class Subject:
     """A database that can be connected to."""
 
-    connection: "ConnInfo"
+    connection: "ConnInfo | SnowflakeInfo"
     target: dict[str, Any]
     """The target as it stands in a scenario, without its table and without a password."""
     table: str | None
     """The scenario's table."""
+
+    @property
+    def postgres(self) -> "ConnInfo":
+        """The connection, for what only PostgreSQL does. Raises :class:`ConfigurationError` for Snowflake."""
+        from upperbound.errors import ConfigurationError
+        from upperbound.targets.postgres import ConnInfo
+
+        if not isinstance(self.connection, ConnInfo):
+            raise ConfigurationError("Snowflake prepares no statement without executing it", hint="run the scenario")
+        return self.connection
 
 
 @contextmanager
@@ -48,6 +59,7 @@ def open_subject(url: str | None, scenario: str | None, purpose: str) -> Iterato
     from upperbound.errors import ConfigurationError
     from upperbound.orchestrator.open_target import open_target
     from upperbound.scenario.loader import load_scenario
+    from upperbound.scenario.targets import SnowflakeTarget
     from upperbound.targets.postgres import ConnInfo
 
     if (url is None) == (scenario is None):
@@ -60,12 +72,13 @@ def open_subject(url: str | None, scenario: str | None, purpose: str) -> Iterato
         return
     loaded = load_scenario(scenario or "")
     with open_target(loaded, keep=False, say=lambda text: typer.echo(text, err=True)) as target:
-        if target.url is None:
-            raise ConfigurationError(
-                f"{scenario} is a scenario for Snowflake, and this command is for PostgreSQL so far",
-                hint="name a PostgreSQL server by --url",
-            )
-        info = ConnInfo(target.url, target.password, name)
+        own, info = loaded.scenario.target, ConnInfo(target.url or "", target.password, name)
+        if isinstance(own, SnowflakeTarget):
+            from upperbound.targets.snowflake import snowflake_info
+
+            account = snowflake_info(own, purpose=name, secret=target.password)
+            yield Subject(account, _plain(loaded.scenario), own.table)
+            return
         yield Subject(info, _plain(loaded.scenario), loaded.scenario.target.table)
 
 

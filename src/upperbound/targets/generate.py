@@ -97,7 +97,7 @@ def _update(table: TableEntry, facts: TableFacts) -> Generated:
     if key is None:
         raise NoAnswer(_no_key(table, "one row cannot be told from the others, and an update could change many"))
     params, values = key_params(table, facts, key)
-    column, why_column = _column_to_change(table, facts, key)
+    column, why_column = column_to_change(table, facts, key)
     place = len(params) + 1
     sources: tuple[Param, ...] = (*params, PoolParam(pool=column.quoted, limit=VALUE_POOL))
     change = f"{_CHANGE} {column.quoted} = {value_sql(column, place)}"
@@ -111,7 +111,7 @@ def _update(table: TableEntry, facts: TableFacts) -> Generated:
     return Generated(OperationKind.UPDATE, sql, sources, (why, values, why_column), Expect.ONE)
 
 
-def _column_to_change(table: TableEntry, facts: TableFacts, key: Key) -> tuple[ColumnEntry, str]:
+def column_to_change(table: TableEntry, facts: TableFacts, key: Key) -> tuple[ColumnEntry, str]:
     """Return the column that an update changes, and the sentence that says why this one."""
     kept = {
         *(column.name for column in key.columns),

@@ -19,10 +19,16 @@ _LOAD: Final = {"mode": "CONCURRENCY", "warmup_seconds": 5, "duration_seconds": 
 _SCALING: Final = {"mode": "FIXED", "min_workers": 1, "min_threads": 4}
 
 
-def scenario_text(target: Mapping[str, Any], table: TableEntry, answers: Sequence[Answer], preset: Preset) -> str:
+PREPARED: Final = "Every statement has been prepared by the server."
+
+
+def scenario_text(
+    target: Mapping[str, Any], table: TableEntry, answers: Sequence[Answer], preset: Preset, *, told: str = PREPARED
+) -> str:
     """Return a scenario on ``target`` with the generated statements, their reasons as comments, weighted by ``preset``.
 
-    ``target`` is the plain form of a scenario's target without its table and without a password. A statement whose kind
+    ``target`` is the plain form of a scenario's target without its table and without a password; ``told`` says what was
+    done with the statements. A statement whose kind
     has no share in the preset is left out. Raises :class:`ConfigurationError` when no statement is left.
     """
     shares = SHARES_PCT[preset]
@@ -33,7 +39,7 @@ def scenario_text(target: Mapping[str, Any], table: TableEntry, answers: Sequenc
     weights = [float(operation["weight_pct"]) for operation in weighted["operations"]]
     name = f"{table.object.quoted} {preset.value}"
     parts = [
-        _comment(_heading(table), ""),
+        _comment(_heading(table, told), ""),
         _dump({"name": name if name.isprintable() else f"generated {preset.value}"}),
         "\n",
         _dump({"target": {**target, "table": table.object.quoted}}),
@@ -56,12 +62,12 @@ def checked(text: str) -> LoadedScenario:
     return parse_scenario(text, source="the generated scenario")
 
 
-def _heading(table: TableEntry) -> str:
+def _heading(table: TableEntry, told: str) -> str:
     rows = table.object.row_estimate
     about = "an unknown number of rows" if rows is None else f"about {rows:,} rows"
     return (
         f"Generated for {table.object.quoted}, a {table.object.kind} with {len(table.columns)} columns and {about}, "
-        "from its catalog entry. Every statement has been prepared by the server."
+        f"from its catalog entry. {told}"
     )
 
 
