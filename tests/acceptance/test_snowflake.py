@@ -147,6 +147,29 @@ def test_a_password_that_is_refused_is_an_unreachable_target_and_is_not_shown(
     assert "wrong-and-secret" not in ended.text
 
 
+def test_the_doctor_looks_at_the_account_of_a_scenario(place: Place, files: dict[str, str | None]) -> None:
+    well = place.run("doctor", write_scenario(place), environment=files)
+    assert "snowflake-connector-python" in well.text
+    assert "warehouse, table and parameters fit" in well.text
+    operations = [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1"}]
+    target = {"kind": "snowflake", "connection_name": "bench", "table": "orderz"}
+    ill = place.run(
+        "doctor", write_scenario(place, target=target, workload={"operations": operations}), environment=files
+    )
+    assert "orderz is not there" in ill.text
+
+
+def test_a_scenario_is_generated_for_a_table_of_the_account(place: Place, files: dict[str, str | None]) -> None:
+    path = write_scenario(place)
+    listed = place.run("catalog", "objects", "--scenario", path, "--schema", "public", environment=files)
+    assert "PUBLIC.ORDERS" in listed.text, listed.text
+    made = place.run("template", "generate", "--scenario", path, "-o", "made.yaml", environment=files)
+    assert made.code == 0, made.text
+    text = (place.work / "made.yaml").read_text()
+    assert "table_type: HYBRID" in text
+    assert "SELECT * FROM {table} WHERE ID = ?" in text
+
+
 def _files_with(text: str, folder: Path) -> list[str]:
     """Return the files below a folder that hold a text."""
     return [str(file) for file in folder.rglob("*") if file.is_file() and text.encode() in file.read_bytes()]

@@ -19,8 +19,8 @@ from upperbound.targets.table_scenario import TableScenario, scenario_for_table
 
 DDL = (
     (
-        "CREATE HYBRID TABLE orders (id NUMBER(38,0) NOT NULL PRIMARY KEY, customer_id NUMBER(38,0), status VARCHAR(20), "
-        "amount NUMBER(12,2), detail VARIANT, INDEX by_status (status))"
+        "CREATE HYBRID TABLE orders (id NUMBER(38,0) NOT NULL PRIMARY KEY, customer_id NUMBER(38,0), "
+        "status VARCHAR(20), amount NUMBER(12,2), detail VARIANT, INDEX by_status (status))"
     ),
     (
         "CREATE HYBRID TABLE parts (order_id NUMBER(38,0) NOT NULL, line NUMBER(38,0) NOT NULL, "

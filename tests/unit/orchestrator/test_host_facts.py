@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from upperbound.orchestrator.host_facts import CgroupLimits, HostFacts, cgroup_limits, host_facts, plan_on_host
-from upperbound.scenario.loader import load_scenario
+from upperbound.scenario.loader import check_scenario, load_scenario
 
 GIB = 2**30
 
@@ -82,3 +82,23 @@ def test_automatic_workers_follow_the_processors_that_may_be_used(cores: float, 
     plan = plan_on_host(scenario, HostFacts(cores, 8 * GIB, 1024))
     assert plan.worker_count == workers
     assert plan.total_threads == 300
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "workers"),
+    [(8, 4.0, 1), (32, 4.0, 1), (64, 4.0, 2), (200, 2.0, 2), (200, 4.0, 4)],
+)
+def test_workers_of_snowflake_are_one_for_each_core_once_there_are_enough_threads(
+    threads: int, cores: float, workers: int
+) -> None:
+    made = {
+        "name": "x",
+        "target": {"kind": "snowflake"},
+        "load": {"threads": threads, "duration_seconds": 1},
+        "workload": {"operations": [{"kind": "POINT_LOOKUP", "weight_pct": 100, "sql": "SELECT 1"}]},
+    }
+    facts = HostFacts(cores, 8 * GIB, 1024)
+    plan = plan_on_host(check_scenario(made).scenario, facts)
+    assert (plan.worker_count, plan.total_threads) == (workers, threads)
+    capped = made | {"scaling": {"mode": "AUTO", "per_worker_cap": 4}}
+    assert plan_on_host(check_scenario(capped).scenario, facts).worker_count == threads // 4

@@ -12,6 +12,7 @@ from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.errors import ScenarioError
 from upperbound.orchestrator.diagnosis.host import check_embedded, check_host
 from upperbound.orchestrator.diagnosis.pools import check_pools
+from upperbound.orchestrator.diagnosis.snowflake import check_snowflake
 from upperbound.orchestrator.diagnosis.store import check_store_at
 from upperbound.orchestrator.diagnosis.target import OPERATIONS, REACHABLE, TargetDiagnosis, check_target
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
@@ -20,7 +21,7 @@ from upperbound.scenario.connection_url import mask_credentials
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
-from upperbound.scenario.targets import PostgresTarget
+from upperbound.scenario.targets import PostgresTarget, SnowflakeTarget
 from upperbound.store.templates import TemplateRef
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.postgres import ConnInfo
@@ -99,6 +100,8 @@ def _target(
         return check_target(ConnInfo(request.target_url, request.password, name), clock, None, None)
     if loaded is not None and plan is not None:
         target = loaded.scenario.target
+        if isinstance(target, SnowflakeTarget):
+            return check_snowflake(loaded, clock, plan.peak_threads)
         if not isinstance(target, PostgresTarget):
             started = CheckList(CheckArea.TARGET)
             started.skip("the embedded server is started for each run", OPERATIONS)
