@@ -28,6 +28,8 @@ class ThreadClient:
         """What the session is marked for."""
         self.busy = False
         """Whether an operation is in flight."""
+        self.opening = False
+        """Whether its connection is being opened again; a driver may take long to give that up."""
         self.free_ns = 0
         """Since when it has had nothing to do."""
         self.retried: Counter[Outcome] = Counter()

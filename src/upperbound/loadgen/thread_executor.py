@@ -152,7 +152,8 @@ class ThreadExecutor:
         collect_ns = begun_ns
         while True:
             now_ns = time.perf_counter_ns()
-            is_over = now_ns >= self.stop_ns and not any(_is_alive(client) for client in self._clients)
+            # Who opens a connection sends nothing after the stop, and is not waited for.
+            is_over = now_ns >= self.stop_ns and not any(_is_alive(one) and not one.opening for one in self._clients)
             if is_over or now_ns >= collect_ns:
                 self._collect(now_ns)
                 wall_ns = now_ns - begun_ns
@@ -171,9 +172,11 @@ class ThreadExecutor:
         self.stop()
         self._begun.set()
         for client in self._clients:
-            if client.thread is not None:
+            if client.thread is None:
+                client.detach()
+            elif not client.opening:
+                # It closes its connection itself.
                 client.thread.join()
-            client.detach()
 
     # Looking after ----------------------------------------------------------------------------------------------
 
@@ -352,12 +355,15 @@ class ThreadExecutor:
         """Open the client's connection, again and again after waits that grow; False when it is not wanted any more."""
         backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_LONGEST_S, self._random.random)
         while self._is_wanted(client):
+            client.opening = True
             try:
                 connection = self._opener.open()
             except TargetError as error:
                 self._last_loss = str(error)
                 self._pause(client, backoff.next_s())
                 continue
+            finally:
+                client.opening = False
             client.attach(connection)
             client.free_ns = time.perf_counter_ns()
             return True

@@ -17,7 +17,16 @@ from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.resize import worker_capacity, worker_name
 from upperbound.domain.run_state import RunEvent, next_status
-from upperbound.errors import IllegalTransition, Problem, RunFailed, StoreError, TargetMismatch, WorkerFailed
+from upperbound.errors import (
+    ConfigurationError,
+    IllegalTransition,
+    Problem,
+    RunFailed,
+    StoreError,
+    TargetError,
+    TargetMismatch,
+    WorkerFailed,
+)
 from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
@@ -283,7 +292,11 @@ class Orchestrator:
 
     def _clear(self, run_id: str, config: RunConfig) -> int:
         """End the sessions of the run's workers on the target."""
-        return self._site(run_id, config, "upperbound:ending", timeout_s=END_TIMEOUT_S).end_sessions(run_id)
+        try:
+            return self._site(run_id, config, "upperbound:ending", timeout_s=END_TIMEOUT_S).end_sessions(run_id)
+        except ConfigurationError as error:
+            # Somebody may have changed the user's files since the run was created.
+            raise TargetError(error.message, hint=error.hint) from None
 
     def _site(self, run_id: str, config: RunConfig, purpose: str, *, timeout_s: int | None = None) -> Site:
         """Return the target of a run that was created."""

@@ -4,6 +4,7 @@ Nothing is read here and nothing is opened: see :mod:`upperbound.targets.sf_file
 :mod:`upperbound.targets.sf_connection`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,9 +62,10 @@ _ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 _SECRET: Final = frozenset(
     {
         *("password", "token", "private_key", "private_key_password", "passcode", "oauth_client_secret"),
-        *("proxy_password", "session_token", "master_token"),
+        *("proxy", "proxy_password", "session_token", "master_token"),
     }
 )
+_SECRET_NAME: Final = re.compile(r"secret|passw|pwd|passphrase|token$|_key$")
 _OURS: Final = frozenset(
     {"connection_name", "paramstyle", "autocommit", "application", "session_parameters", "query_tag"}
 )
@@ -166,13 +168,13 @@ def decide_login(given: Given) -> Login:
         found |= {_place_of_secret(found): given.secret.get_secret_value()}
     method = _method(found, token_file, source)
     _check(found, method, token_file, source, given)
-    parameters = {key: value for key, value in found.items() if key not in _SECRET}
+    parameters = {key: value for key, value in found.items() if not _is_secret(key, value)}
     if method is not Method.OKTA:
         parameters["authenticator"] = method.value
     return Login(
         method,
         parameters,
-        {key: SecretStr(str(value)) for key, value in found.items() if key in _SECRET},
+        {key: SecretStr(str(value)) for key, value in found.items() if _is_secret(key, value)},
         source,
         token_file if method in _TAKES_TOKEN and "token" not in found else None,
     )
@@ -198,6 +200,11 @@ def _entry(given: Given) -> tuple[str | None, dict[str, Value]]:
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
     return _plain({key: environment[name] for name, key in _ENVIRONMENT.items() if environment.get(name)})
+
+
+def _is_secret(key: str, value: object) -> bool:
+    """Tell whether a parameter is secret: by its name, also one that is not known here."""
+    return key in _SECRET or (isinstance(value, str) and _SECRET_NAME.search(key) is not None)
 
 
 def _plain(values: Mapping[str, object]) -> dict[str, Value]:

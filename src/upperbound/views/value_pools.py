@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from upperbound.domain.value_pools import cover
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.pool_needs import pool_needs
-from upperbound.scenario.targets import PostgresTarget
+from upperbound.scenario.targets import EmbeddedTarget
 from upperbound.views.view import View
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def load_template_pools(store: "Store", template_id: str, scenario: Scenario) ->
         )
     return TemplatePools(
         needed=[need.column for need in needs],
-        can_be_prepared=isinstance(scenario.target, PostgresTarget),
+        can_be_prepared=not isinstance(scenario.target, EmbeddedTarget),
         servers=servers,
     )
 

@@ -155,7 +155,7 @@ class Rig:
             **more,
         )
         self.failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self.start_ns = 0
 
     @contextmanager

@@ -94,6 +94,17 @@ def test_a_lost_session_is_opened_again_while_the_others_go_on() -> None:
     assert server.open == set()
 
 
+def test_a_stop_does_not_wait_for_a_connection_that_is_being_opened() -> None:
+    server = Server()
+    rig = Rig(server)
+    with rig.running(2):
+        server.connect_s = 600
+        server.failures = [failed(Outcome.CONNECTION_LOST, broken=True)]
+        until(lambda: server.connecting == 1, "a connection to be opened again")
+        rig.executor.stop()
+    assert len(rig.records) == len(server.seen)
+
+
 def test_a_target_that_stays_away_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upperbound.loadgen.thread_executor.TARGET_LOST_NS", S // 4)
     server = Server()

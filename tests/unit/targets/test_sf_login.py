@@ -158,6 +158,13 @@ def test_a_secret_that_is_given_for_one_run_is_what_its_method_needs(entry: dict
     assert secrets(login(entry, secret=SecretStr(HUSH))) == {place: HUSH}
 
 
+@pytest.mark.parametrize("key", ["proxy", "oauth_client_secret", "some_new_token", "other_passphrase"])
+def test_what_may_be_secret_is_kept_apart(key: str) -> None:
+    made = login(BENCH | {key: "do-not-show"})
+    assert "do-not-show" not in f"{made!r} {made.parameters}"
+    assert secrets(made)[key] == "do-not-show"
+
+
 def test_nothing_secret_is_left_in_a_message() -> None:
     assert login(BENCH).hide(f"login of ADA with {HUSH} failed") == "login of ADA with *** failed"
 

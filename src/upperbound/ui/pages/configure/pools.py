@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from upperbound.domain.value_pools import PoolNeed
 from upperbound.errors import ConfigurationError, UpperboundError
-from upperbound.orchestrator.value_pools import PoolOrder, prepare_template
-from upperbound.scenario.targets import PostgresTarget
+from upperbound.orchestrator.value_pools import PREPARING, PoolOrder, prepare_template
+from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.store.templates import TemplateRef
 from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.snowflake import snowflake_info
 from upperbound.ui.components.busy import on_click_once
 from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.panel import panel, scroll_x
@@ -57,14 +58,23 @@ class PoolsSection:
     async def _prepare(self) -> None:
         """Sample every pool on the server; what was prepared before serves until all of it is there."""
         loaded, saved = self._editor.verdict.loaded, self._saved()
-        if loaded is None or saved is None or not isinstance(loaded.scenario.target, PostgresTarget):
+        if loaded is None or saved is None or isinstance(loaded.scenario.target, EmbeddedTarget):
             self._editor.tell(ConfigurationError("pools are prepared for a template that is saved and right"))
             return
-        given = loaded.scenario.workload.seed
+        given, target = loaded.scenario.workload.seed, loaded.scenario.target
+        try:
+            place = (
+                snowflake_info(target, purpose=PREPARING)
+                if isinstance(target, SnowflakeTarget)
+                else ConnInfo(target.url, self._editor.password, PREPARING)
+            )
+        except UpperboundError as error:
+            self._editor.tell(error)
+            return
         order = PoolOrder(
             scenario=loaded.scenario,
             template=saved,
-            target=ConnInfo(loaded.scenario.target.url, self._editor.password, "upperbound:prepare"),
+            target=place,
             seed=secrets.randbits(31) if given is None else given,
             sampled_by=visitor(self._services),
         )

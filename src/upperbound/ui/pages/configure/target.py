@@ -19,7 +19,13 @@ from upperbound.ui.pages.configure.catalog import Browser
 from upperbound.ui.pages.configure.load import segmented
 from upperbound.ui.services import UiServices, in_thread
 
-KINDS: Final = {"postgres": "A PostgreSQL server", "embedded": "Embedded PostgreSQL"}
+KINDS: Final = {"postgres": "A PostgreSQL server", "embedded": "Embedded PostgreSQL", "snowflake": "Snowflake"}
+SNOWFLAKE_TABLE_TYPES: Final = {
+    "STANDARD": "Standard, or a view",
+    "HYBRID": "Hybrid",
+    "INTERACTIVE": "Interactive",
+    "DYNAMIC": "Dynamic",
+}
 TABLE_TYPES: Final = {"POSTGRES": "PostgreSQL", "SNOWFLAKE_POSTGRES": "Snowflake Postgres"}
 CHECKED: Final = {
     CheckStatus.OK: ("ok", "✓", "ok"),
@@ -50,6 +56,11 @@ def connection_of(form: Form, editor: Editor, purpose: str) -> ConnInfo:
     if form.draft.get("target.kind") == "embedded":
         raise ConfigurationError(
             "an embedded server is started for its run alone, so that there is nothing to look at yet"
+        )
+    if form.draft.get("target.kind") == "snowflake":
+        raise ConfigurationError(
+            "a Snowflake account is not looked at from here yet",
+            hint="`upperbound catalog` and `upperbound template generate` do, by --scenario",
         )
     if fault := check_url(url):
         raise ConfigurationError(f"the target's URL {fault.message}", hint=fault.hint)
@@ -82,8 +93,26 @@ class TargetSection:
         with self._place:
             if self._form.draft.get("target.kind") == "embedded":
                 self._embedded()
+            elif self._form.draft.get("target.kind") == "snowflake":
+                self._snowflake()
             else:
                 self._server()
+
+    def _snowflake(self) -> None:
+        Tag(
+            "p",
+            "A table of a Snowflake account. Who logs in, and how, comes from connections.toml and the environment of "
+            "the controller and of its workers.",
+            "muted small",
+        )
+        form = self._form
+        with Tag("div", cls="fields"):
+            form.text("target.connection_name", "Connection", "an entry of connections.toml", cls="mono")
+            form.text("target.warehouse", "Warehouse", "not that of the store", cls="mono")
+            form.text("target.database", "Database", "that of the connection", cls="mono")
+            form.text("target.schema", "Schema", "that of the connection", cls="mono")
+            form.text("target.table", "Table", "table or schema.table, as in SQL", cls="mono")
+            form.choice("target.table_type", "Table type", SNOWFLAKE_TABLE_TYPES)
 
     def _embedded(self) -> None:
         Tag(

@@ -32,7 +32,15 @@ from upperbound.views.run_list import RunList, RunListEntry, load_run_list
 PAGE_SIZE: Final = 50
 MODES: Final = {"CONCURRENCY": "Threads", "QPS": "Rate", "FIND_MAX_CONCURRENCY": "Find maximum"}
 NUMBERS: Final = frozenset({"duration", "threads", "workers", "operations", "qps", "p50", "p95", "p99", "errors"})
-TABLE_TYPES: Final = {"": "Any table", "POSTGRES": "PostgreSQL", "SNOWFLAKE_POSTGRES": "Snowflake Postgres"}
+TABLE_TYPES: Final = {
+    "": "Any table",
+    "POSTGRES": "PostgreSQL",
+    "SNOWFLAKE_POSTGRES": "Snowflake Postgres",
+    "STANDARD": "Snowflake standard",
+    "HYBRID": "Snowflake hybrid",
+    "INTERACTIVE": "Snowflake interactive",
+    "DYNAMIC": "Snowflake dynamic",
+}
 
 
 class HistoryPage:
