@@ -1,11 +1,14 @@
 """Scenarios whose target is Snowflake."""
 
+import re
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.scenario.samples import REMOVE, problems_of
 
-from upperbound.scenario.loader import check_scenario
+from upperbound.scenario.loader import check_scenario, parse_scenario
 from upperbound.scenario.model import Operation, Scenario
 from upperbound.scenario.pool_needs import pool_needs
 from upperbound.scenario.statements import render_marks
@@ -57,6 +60,12 @@ def one(**what: Any) -> dict[str, Any]:
 
 def operation(**what: Any) -> Operation:
     return Operation.model_validate(one(**what))
+
+
+def test_the_scenario_of_the_how_to_page_is_right() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "measure-a-snowflake-table.md"
+    (text,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert isinstance(parse_scenario(textwrap.dedent(text)).scenario.target, SnowflakeTarget)
 
 
 def test_its_target_has_the_words_of_the_format() -> None:
