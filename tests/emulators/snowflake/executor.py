@@ -29,6 +29,7 @@ from tests.emulators.snowflake.rewrite import rewrite
 from tests.emulators.snowflake.row_locks import locking
 from tests.emulators.snowflake.sessions import Running, Session
 from tests.emulators.snowflake.statements import Statement, read_statement, stored_tables
+from tests.emulators.snowflake.whole_rows import of_whole_rows
 
 _CANCELLING = ("SYSTEM$CANCEL_QUERY", "SYSTEM$CANCEL_ALL_QUERIES", "SYSTEM$ABORT_SESSION")
 
@@ -167,7 +168,10 @@ class Executor:
 
     def _rewritten(self, session: Session, statement: Statement) -> str:
         assert statement.expression is not None
-        expression, tables = rewrite(statement.expression, self._account.context(session))
+        expression = statement.expression
+        if isinstance(expression, exp.Update):
+            expression = of_whole_rows(self._account, session, expression)
+        expression, tables = rewrite(expression, self._account.context(session))
         self._account.fill(tables)
         return expression.sql(dialect="snowflake")
 

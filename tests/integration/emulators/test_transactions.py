@@ -79,6 +79,20 @@ def test_an_update_waits_for_the_transaction_that_holds_the_row_and_sees_what_it
     assert len(blocked) == 1
 
 
+def test_another_column_of_a_row_that_is_held_is_waited_for(counters: SnowflakeDatabase) -> None:
+    counters.rows("CREATE HYBRID TABLE pairs (id INT PRIMARY KEY, a INT, b INT)")
+    counters.rows("INSERT INTO pairs VALUES (1, 0, 0)")
+    with counters.connect() as holder, counters.connect() as waiter, ThreadPoolExecutor(1) as pool:
+        run(holder, "BEGIN")
+        run(holder, "UPDATE pairs SET a = a + 1")
+        waiting = pool.submit(run, waiter, "UPDATE pairs AS p SET b = p.a + 10 WHERE p.id = 1")
+        wait_until_waiting(counters, waiting)
+        run(holder, "UPDATE pairs SET a = a + 1")
+        run(holder, "COMMIT")
+        assert waiting.result(DEADLINE_S) == [(1, 0)]
+    assert counters.rows("SELECT a, b FROM pairs") == [(2, 12)]
+
+
 def test_another_row_is_not_waited_for(counters: SnowflakeDatabase) -> None:
     with counters.connect() as holder, counters.connect() as other:
         run(holder, "BEGIN")
