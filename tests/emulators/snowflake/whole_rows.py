@@ -31,8 +31,10 @@ def of_whole_rows(account: Account, session: Session, update: exp.Update) -> exp
 
 
 def _keys(table: Table) -> set[str]:
-    keys = [*table.unique_keys, *([table.primary_key] if table.primary_key else [])]
-    return {column for key in (*keys, *table.foreign_keys) for column in key.columns}
+    named = [key.columns for key in table.unique_keys] + [key.columns for key in table.foreign_keys]
+    if table.primary_key:
+        named.append(table.primary_key.columns)
+    return {column for columns in named for column in columns}
 
 
 def _stored(identifier: exp.Identifier) -> str:
