@@ -16,6 +16,14 @@ SEEDS = 200
 """How many seeds the suite takes; ``python -m tests.simulation --seeds 10000`` takes more."""
 BREAKS_WITHIN = 1000
 """Within so many seeds each deliberate fault must be found."""
+LAST_FOUND_IN = {
+    Break.NO_CAS: 117,
+    Break.FORGOTTEN_STAGE: 406,
+    Break.NO_CLAIM: 40,
+    Break.SILENT_GUARDRAIL: 48,
+    Break.STALE_SEQUENCE: 61,
+}
+"""Seeds that are looked at first, as a fault that few of them show takes minutes to find; any change may move it."""
 ROOT = Path(__file__).parents[2]
 
 FOUND_BY = {
@@ -78,7 +86,7 @@ def test_the_page_about_the_simulation_tells_of_every_deliberate_fault() -> None
 
 
 def _first_violation(ground: Ground, broken: Break) -> Outcome:
-    for seed in range(BREAKS_WITHIN):
+    for seed in (LAST_FOUND_IN.get(broken, 0), *range(BREAKS_WITHIN)):
         outcome = simulate(ground, seed, broken=broken)
         if outcome.violation is not None:
             return outcome
