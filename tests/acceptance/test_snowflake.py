@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -102,6 +103,40 @@ def test_two_workers_measure_a_hybrid_table_and_every_statement_says_of_which_ph
     assert f"warehouse {WAREHOUSE} was suspended, and is resumed before the clock starts" in logs.text
     assert _files_with(PASSWORD, place.home) == []
     assert PASSWORD not in ended.text + logs.text
+
+
+def test_a_store_in_the_same_account_keeps_the_run_and_its_warehouse_is_measured_only_where_that_is_allowed(
+    place: Place, snowflake: SnowflakeDatabase, files: dict[str, str | None]
+) -> None:
+    snowflake.rows("CREATE SCHEMA bookkeeping")
+    where = {"connection_name": "bench", "database": snowflake.name, "schema": "BOOKKEEPING", "warehouse": WAREHOUSE}
+    store = f"snowflake://?{urlencode(where)}"
+    environment = {**files, "UPPERBOUND_STORE": store}
+    made = place.run("store", "init", environment=environment, deadline_s=120)
+    assert made.code == 0, made.text
+    refused = place.run("run", write_scenario(place), environment=environment, deadline_s=120)
+    assert refused.code == 2, refused.text
+    assert f"{WAREHOUSE} is the warehouse of the store" in " ".join(refused.text.split())
+
+    allow = ("--set", "target.allow_store_warehouse=true")
+    path = write_scenario(place)
+    ended = place.run("run", path, *allow, "--json", "run.json", environment=environment, deadline_s=240)
+    assert ended.code in MEASURED, ended.text
+    summary = place.summary("run.json")
+    assert (summary["status"], summary["failed_operations"], summary["worker_count"]) == ("COMPLETED", 0, 2)
+    assert summary["total_operations"] > 0
+    rows = snowflake.rows(
+        "SELECT worker_id, operations FROM bookkeeping.test_results WHERE run_id = ? ORDER BY worker_id NULLS FIRST",
+        summary["run_id"],
+    )
+    total, *of_workers = [operations for _, operations in rows]
+    assert total == sum(of_workers) == summary["total_operations"]
+    kept = {statement["query_tag"] for statement in snowflake.statements("worker_heartbeats")}
+    sent = {statement["query_tag"] for statement in snowflake.statements("/* UB_KIND=")}
+    assert kept == {"upperbound:store"}, "what the store does says so"
+    assert not kept & sent, "and is not taken for the workload"
+    assert PASSWORD not in ended.text + refused.text
+    assert _files_with(PASSWORD, place.home) == []
 
 
 def test_a_rate_is_offered_to_snowflake(

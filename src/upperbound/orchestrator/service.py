@@ -116,7 +116,7 @@ class Orchestrator:
         facts = host_facts()
         plan = plan_on_host(scenario, facts)
         warnings = start_warnings(self._store, self._clock, home=self._home, scenario=scenario, plan=plan, facts=facts)
-        site = open_site(scenario, request.target_url, request.password, PREFLIGHT)
+        site = self._checked_site(scenario, request.target_url, request.password)
         checked = site.check(scenario, plan.peak_threads, self._clock)
         seed = secrets.randbits(31) if scenario.workload.seed is None else scenario.workload.seed
         order = PoolOrder(scenario, request.template, site.pool_target, seed=seed, sampled_by=self._owner)
@@ -181,7 +181,7 @@ class Orchestrator:
         config = RunConfig.model_validate(run.scenario_config)
         secret = password or self._passwords.get(run_id)
         url = target_url or config.target_url
-        site = open_site(config.scenario, url, secret, PREFLIGHT)
+        site = self._checked_site(config.scenario, url, secret)
         peak = plan_on_host(config.scenario, host_facts()).peak_threads
         checked = site.check(config.scenario, peak, self._clock)
         starts = site.sequence_starts(config.scenario)
@@ -297,6 +297,10 @@ class Orchestrator:
         except ConfigurationError as error:
             # Somebody may have changed the user's files since the run was created.
             raise TargetError(error.message, hint=error.hint) from None
+
+    def _checked_site(self, scenario: Scenario, url: str | None, secret: SecretStr | None) -> Site:
+        """Return the target of a run that is checked before its start."""
+        return open_site(scenario, url, secret, PREFLIGHT, store_warehouse=self._store.warehouse())
 
     def _site(self, run_id: str, config: RunConfig, purpose: str, *, timeout_s: int | None = None) -> Site:
         """Return the target of a run that was created."""

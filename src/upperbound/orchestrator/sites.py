@@ -175,13 +175,15 @@ def open_site(
     secret: SecretStr | None,
     purpose: str,
     *,
+    store_warehouse: str | None = None,
     timeout_s: int | None = None,
     end: Callable[[ConnInfo, str], int] = postgres.end_sessions,
 ) -> Site:
     """Return the target of a scenario; nothing is opened yet.
 
     ``url`` is where a PostgreSQL server is, ``secret`` a password or token given for this run, and ``purpose`` what the
-    server shows of a session. ``timeout_s`` is for one login.
+    server shows of a session. ``store_warehouse`` is what the store runs on, which a run does not measure unless it is
+    allowed to. ``timeout_s`` is for one login.
 
     Raises:
         ConfigurationError: nothing says how to log in.
@@ -189,7 +191,7 @@ def open_site(
     target = scenario.target
     if isinstance(target, SnowflakeTarget):
         info = snowflake.snowflake_info(target, purpose=purpose, secret=secret)
-        return SnowflakeSite(replace(info, login_timeout_s=timeout_s) if timeout_s else info, target)
+        return SnowflakeSite(replace(info, login_timeout_s=timeout_s) if timeout_s else info, target, store_warehouse)
     if url is None:
         raise ConfigurationError(f"nothing says where the server of {scenario.name!r} is", hint="set target.url")
     given = ConnInfo(url=url, password=secret, application_name=purpose)

@@ -74,6 +74,14 @@ class Store:
         assert isinstance(moment, datetime)
         return moment
 
+    def warehouse(self) -> str | None:
+        """Return the Snowflake warehouse that the store's own statements run on, in upper case; None elsewhere."""
+        if self.dialect != "snowflake":
+            return None
+        with self._database.connection() as connection:
+            found = connection.execute(sa.select(sa.func.current_warehouse())).scalar_one()
+        return None if found is None else str(found)
+
     def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:
         """Tell ``seen`` how many seconds each statement from now on has taken; it must return at once."""
         self._database.observe(clock, seen)
