@@ -1,6 +1,7 @@
 """A run on Snowflake as its user meets it, against an emulated account."""
 
 import re
+import sqlite3
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,12 @@ def test_two_workers_measure_a_hybrid_table_and_every_statement_says_of_which_ph
     inserted = summary["by_kind"]["INSERT"]["operations"] + log.count("phase = 'WARMUP' AND operation = 'INSERT'")
     assert snowflake.rows("SELECT COUNT(*), COUNT(DISTINCT id) FROM orders") == [(ROWS + inserted,) * 2]
     assert snowflake.counts()["open"] == 0, "no session is left behind"
+
+    polled = {statement["query_tag"] for statement in snowflake.statements("SHOW WAREHOUSES")}
+    assert "upperbound:warehouse" in polled, "the warehouse is looked at over a session of its own"
+    with sqlite3.connect(place.home / "upperbound.db") as store:
+        looks = store.execute("SELECT warehouse, state FROM warehouse_poll_snapshots WHERE run_id = ?", (run_id,))
+        assert set(looks) == {(WAREHOUSE, "STARTED")}
 
     logs = place.run("runs", "logs", run_id, environment=files)
     assert f"warehouse {WAREHOUSE} was suspended, and is resumed before the clock starts" in logs.text

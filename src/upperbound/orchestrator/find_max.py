@@ -19,6 +19,7 @@ from upperbound.domain.find_max_pace import Window, WorkerSeen, pace
 from upperbound.domain.find_max_steps import FindMaxPlan, Step, StepFigures
 from upperbound.domain.histogram import latency_ms
 from upperbound.domain.phases import Phase, PhasePlan
+from upperbound.domain.queueing import queues
 from upperbound.domain.resize import group_of, worker_name
 from upperbound.orchestrator.host_facts import host_facts
 from upperbound.scenario.loads import FindMaxLoad
@@ -131,7 +132,7 @@ class FindMaxControl:
         """Judge the step that is over and begin the next one; says whether there is none."""
         step = state.current
         assert step is not None, "a window belongs to a step"
-        figures = self._measure(window, newest, now_s)
+        figures = replace(self._measure(window, newest, now_s), queueing=self._is_queueing(window))
         if sum(run.worker_targets.values()) < step.threads:
             # A guardrail has taken threads back: their workers were at their end.
             figures = replace(figures, client_bound=True)
@@ -155,6 +156,11 @@ class FindMaxControl:
             if (part := within(series, window)) is not None:
                 parts.append(part)
         return step_figures(parts, window)
+
+    def _is_queueing(self, window: Window) -> bool:
+        """Say whether the target's warehouse has queued queries in the window; a server of PostgreSQL has none."""
+        polls = self._store.warehouse_polls.series(self._run_id, after_s=window.from_s)
+        return queues([poll.queued for poll in polls])
 
     def _announce(self, state: FindMaxState, run: RunRow, now_s: float) -> None:
         """Write the state with the targets of its step, and tell the workers."""

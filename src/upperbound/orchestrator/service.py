@@ -37,6 +37,7 @@ from upperbound.orchestrator.pool_sampling import PoolWatcher
 from upperbound.orchestrator.sites import Site, open_site
 from upperbound.orchestrator.start_checks import start_warnings
 from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, lent_pools
+from upperbound.orchestrator.warehouse_poller import WarehousePoller
 from upperbound.planning.gate import POOL_VALUES
 from upperbound.planning.pool_values import load_pools
 from upperbound.scenario.kinds import ScalingMode
@@ -96,6 +97,7 @@ class Orchestrator:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._passwords: dict[str, SecretStr] = {}
         self._loops: dict[str, RunLoop] = {}
+        self._pollers: dict[str, WarehousePoller] = {}
         self.warnings: dict[str, tuple[str, ...]] = {}
         """By run id: what the checks before the run found that does not prevent it."""
 
@@ -242,7 +244,8 @@ class Orchestrator:
 
     def drive(self, run_id: str, on_tick: Callable[[RunRow], None] | None = None) -> RunRow:
         """Bring a started run to its end and return its row; see :meth:`RunLoop.drive`."""
-        row = self._loops[run_id].drive(on_tick)
+        with self._pollers.get(run_id) or contextlib.nullcontext():
+            row = self._loops[run_id].drive(on_tick)
         # Values that were sampled for this run alone; what cannot be removed now goes when the next run is created.
         with contextlib.suppress(StoreError):
             self._store.value_pools.sweep()
@@ -256,6 +259,7 @@ class Orchestrator:
     def forget(self, run_id: str) -> None:
         """Drop what is kept in memory of a run that is not driven here any more, its password included."""
         self._loops.pop(run_id, None)
+        self._pollers.pop(run_id, None)
         self._passwords.pop(run_id, None)
         self.warnings.pop(run_id, None)
 
@@ -289,6 +293,14 @@ class Orchestrator:
             ),
             ticked=self._ticked,
         )
+        try:
+            watch = self._site(run_id, config, "upperbound:warehouse").watch_warehouse()
+        except ConfigurationError as error:
+            # Whoever takes a run over may not be able to log in to its target.
+            log.warning("the warehouse is not followed: %s", error)
+            return
+        if watch is not None:
+            self._pollers[run_id] = WarehousePoller(self._store, self._clock, run_id, watch)
 
     def _clear(self, run_id: str, config: RunConfig) -> int:
         """End the sessions of the run's workers on the target."""

@@ -9,9 +9,10 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from upperbound.clock import Clock
-from upperbound.errors import ConfigurationError
+from upperbound.errors import ConfigurationError, UpperboundError
 from upperbound.orchestrator.environment import postgres_driver
 from upperbound.orchestrator.pool_sources import PoolTarget
+from upperbound.orchestrator.warehouse_poller import WarehouseWatch
 from upperbound.planning.gate import try_operations
 from upperbound.planning.pool_values import RunPools
 from upperbound.planning.snowflake_gate import try_on_snowflake
@@ -21,7 +22,7 @@ from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.targets import postgres, snowflake
 from upperbound.targets.postgres import ConnInfo
-from upperbound.targets.snowflake import SnowflakeInfo, SnowflakeTable
+from upperbound.targets.snowflake import SnowflakeInfo, SnowflakeTable, WarehouseLoad
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ class Site(Protocol):
         """Do what has to be done before a run's clock starts, such as resuming a warehouse."""
         ...
 
+    def watch_warehouse(self) -> WarehouseWatch | None:
+        """Return what looks at the warehouse of a run; None for a target without one. Nothing is opened yet."""
+        ...
+
     def end_sessions(self, run_id: str) -> int:
         """End what workers of a run that are gone have left on the server; return how much there was."""
         ...
@@ -116,6 +121,9 @@ class PostgresSite:
 
     def make_ready(self, clock: Clock) -> None:
         """Do nothing: a server that answers is ready."""
+
+    def watch_warehouse(self) -> None:
+        """Return nothing: a server of PostgreSQL has no warehouse."""
 
     def end_sessions(self, run_id: str) -> int:
         """End the sessions of the run's workers."""
@@ -164,9 +172,40 @@ class SnowflakeSite:
         with contextlib.closing(snowflake.open_session(self._info)) as session:
             snowflake.make_warehouse_run(session, self._target.warehouse, clock)
 
+    def watch_warehouse(self) -> WarehouseWatch:
+        """Return what looks at the warehouse."""
+        return _Watch(self._info, self._target.warehouse)
+
     def end_sessions(self, run_id: str) -> int:
         """Cancel the statements of the run's workers."""
         return snowflake.end_statements(self._info, run_id)
+
+
+class _Watch:
+    """Looks at a warehouse over one session, which is opened at the first look and anew after a failure."""
+
+    def __init__(self, info: SnowflakeInfo, written: str | None) -> None:
+        self._info, self._written = info, written
+        self._session: snowflake.Session | None = None
+        self._name: str | None = None
+
+    def look(self) -> WarehouseLoad | None:
+        """Return what the warehouse does now; None when the session has none."""
+        try:
+            if self._session is None:
+                self._session = snowflake.open_session(self._info)
+                self._name = snowflake.name_in_use(self._session, self._written)
+            return None if self._name is None else snowflake.look_at_load(self._session, self._name)
+        except UpperboundError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(Exception):
+                session.close()
 
 
 def open_site(

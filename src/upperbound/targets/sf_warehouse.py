@@ -1,4 +1,4 @@
-"""The warehouse under test: which it is, and whether it runs."""
+"""The warehouse under test: which it is, whether it runs, and what it does."""
 
 import logging
 from collections.abc import Mapping
@@ -41,13 +41,62 @@ class Warehouse:
         return "INTERACTIVE" in self.type.upper()
 
 
+@dataclass(frozen=True)
+class WarehouseLoad:
+    """What a warehouse does at one moment, in the words and numbers of ``SHOW WAREHOUSES``."""
+
+    name: str
+    state: str
+    size: str | None
+    min_clusters: int | None
+    """None where the account's edition has no clusters, as all numbers of clusters."""
+    max_clusters: int | None
+    started_clusters: int | None
+    running: int
+    """Queries that run."""
+    queued: int
+    """Queries that wait for the warehouse."""
+    scaling_policy: str | None
+
+
+def look_at_load(connection: Session, name: str) -> WarehouseLoad:
+    """Return what a warehouse does now, by its true name. Raises as :func:`find_warehouse` does."""
+    row = _show(connection, name)
+    return WarehouseLoad(
+        name=name,
+        state=str(row.get("state", "")),
+        size=_text(row.get("size")),
+        min_clusters=_number(row.get("min_cluster_count")),
+        max_clusters=_number(row.get("max_cluster_count")),
+        started_clusters=_number(row.get("started_clusters")),
+        running=_number(row.get("running")) or 0,
+        queued=_number(row.get("queued")) or 0,
+        scaling_policy=_text(row.get("scaling_policy")),
+    )
+
+
+def name_in_use(connection: Session, written: str | None) -> str | None:
+    """Return the true name of a warehouse that is written as in ``target.warehouse``.
+
+    For None the session's own; None as well when it has none. Raises :class:`ScenarioError` for what is no name.
+    """
+    if written is not None:
+        return parse_name(written, "a warehouse name", "", SNOWFLAKE)
+    current = query(connection, "SELECT CURRENT_WAREHOUSE() AS name")[0]["name"]
+    return None if current is None else str(current)
+
+
 def find_warehouse(connection: Session, name: str) -> Warehouse:
     """Return a warehouse by its true name. Raises :class:`TargetMismatch` when there is none that this role may see."""
+    return _warehouse(_show(connection, name))
+
+
+def _show(connection: Session, name: str) -> Mapping[str, Any]:
     pattern = name.replace("\\", "\\\\").replace("'", "''")
     rows = query(connection, f"SHOW WAREHOUSES LIKE '{pattern}'")
     for row in rows:
         if row.get("name") == name:
-            return _warehouse(row)
+            return row
     others = sorted(str(row.get("name")) for row in query(connection, "SHOW WAREHOUSES"))[:8]
     hint = f"this role sees {', '.join(others)}" if others else "this role sees no warehouse: GRANT USAGE on one"
     problem = Problem("target.warehouse", f"there is no warehouse {name}", hint)
@@ -59,10 +108,8 @@ def make_warehouse_run(connection: Session, written: str | None, clock: Clock) -
 
     Returns and raises as :func:`resume` does.
     """
-    if written is not None:
-        return resume(connection, parse_name(written, "a warehouse name", "", SNOWFLAKE), clock)
-    current = query(connection, "SELECT CURRENT_WAREHOUSE() AS name")[0]["name"]
-    return resume(connection, str(current), clock) if current is not None else None
+    name = name_in_use(connection, written)
+    return None if name is None else resume(connection, name, clock)
 
 
 def resume(connection: Session, name: str, clock: Clock) -> float | None:
@@ -96,3 +143,12 @@ def _warehouse(row: Mapping[str, Any]) -> Warehouse:
         size=str(row.get("size", "")),
         auto_resume=str(row.get("auto_resume", "true")).lower() in ("true", "y", "yes"),
     )
+
+
+def _text(value: Any) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+def _number(value: Any) -> int | None:
+    """Return a number of ``SHOW``, which may be text; None where there is none."""
+    return None if value in (None, "") else int(value)

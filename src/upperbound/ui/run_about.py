@@ -34,6 +34,7 @@ def shape_of(scenario: Scenario) -> RunShape:
         writes=writes(scenario),
         limits={key: slo[name] for key, name in PERCENTILES.items() if slo.get(name) is not None},
         min_qps=slo.get("min_qps"),
+        warehouse=isinstance(scenario.target, SnowflakeTarget),
     )
 
 

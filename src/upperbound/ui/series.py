@@ -1,9 +1,11 @@
 """The course of a run so far, read from the store."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import Store
+from upperbound.store.warehouse_polls import WarehousePollRow
 from upperbound.ui.charts.run_series import Columns
 from upperbound.views.metrics import MetricPoint, MetricSeries, load_metrics
 
@@ -22,7 +24,19 @@ def run_columns(store: Store, run_id: str) -> Columns:
     run = store.runs.get(run_id)
     load = RunConfig.read(run.scenario_config).scenario.load
     length_s = min(load.warmup_seconds + load.duration_seconds, (run.elapsed_s or 0.0) + MARGIN_S)
-    return columns_of(load_metrics(store, run_id, step_s=1.0 if length_s <= SECOND_BY_SECOND_S else None))
+    columns = columns_of(load_metrics(store, run_id, step_s=1.0 if length_s <= SECOND_BY_SECOND_S else None))
+    return {**columns, **warehouse_columns(store.warehouse_polls.series(run_id))}
+
+
+def warehouse_columns(polls: Sequence[WarehousePollRow]) -> Columns:
+    """Return the points of the looks at a warehouse; nothing for a run without one."""
+    at = [round(poll.elapsed_s, 1) for poll in polls]
+    values: dict[str, list[float | None]] = {
+        "clusters": [None if poll.started_clusters is None else float(poll.started_clusters) for poll in polls],
+        "running": [float(poll.running) for poll in polls],
+        "queued": [float(poll.queued) for poll in polls],
+    }
+    return {key: list(zip(at, of_key, strict=True)) for key, of_key in values.items() if polls}
 
 
 def columns_of(series: MetricSeries) -> Columns:

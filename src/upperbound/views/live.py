@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upperbound.store.heartbeats import HeartbeatRow
     from upperbound.store.runs import RunRow
     from upperbound.store.snapshots import Snapshot, SnapshotRow
+    from upperbound.store.warehouse_polls import WarehousePollRow
 
 SHORTEST_INTERVAL_S: Final = 0.2
 """A shorter time says nothing of a rate, as at the begin of a phase; the reading before it is shown for longer."""
@@ -108,6 +109,8 @@ class LiveReading:
     """The last interval of all workers that count."""
     total: PhaseFigures
     """The phase so far of all workers that count."""
+    warehouse: "WarehousePollRow | None" = None
+    """The last look at the warehouse under test; None for a target without one, and before the first."""
 
     @property
     def counted(self) -> tuple[LiveWorker, ...]:

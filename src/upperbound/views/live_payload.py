@@ -204,11 +204,18 @@ class LiveWarehouse(View):
     """The warehouse under test."""
 
     name: str
-    started_clusters: int
+    state: str
+    """Such as ``STARTED`` or ``SUSPENDED``, in Snowflake's words."""
+    size: str | None
+    started_clusters: int | None
+    """Null where the account's edition has no clusters."""
+    max_clusters: int | None
     running: int
     """Queries that it runs."""
     queued: int
     """Queries that wait for it."""
+    elapsed_seconds: float
+    """When it was looked at, in seconds since the start; it is every five seconds."""
 
 
 class LiveFindMax(View):

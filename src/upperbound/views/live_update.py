@@ -31,6 +31,7 @@ from upperbound.views.live_payload import (
     LiveRun,
     LiveStage,
     LiveTiming,
+    LiveWarehouse,
     PhaseMetrics,
     RunUpdate,
     SearchStatus,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from upperbound.store.logs import LogRow
     from upperbound.store.results import ResultRow
     from upperbound.store.runs import RunRow
+    from upperbound.store.warehouse_polls import WarehousePollRow
 
 MESSAGE_LENGTH: Final = 2_000
 """Characters of a log line that are sent."""
@@ -115,7 +117,7 @@ def run_update(
         ),
         errors=LiveErrors(count=aggregate.total_errors, rate=aggregate.error_rate, by_class=_errors(total)),
         connections=LiveConnections(active=aggregate.active_connections, target=aggregate.target_connections),
-        warehouse=None,
+        warehouse=_warehouse(reading.warehouse),
         find_max=_find_max(find_max_of(run), aggregate),
         guardrails=guardrails_of(run, scenario),
         arrivals=_arrivals(reading, total),
@@ -130,6 +132,21 @@ def run_update(
         logs=[_log_line(row) for row in logs],
         logs_after=logs_after,
         log_sequence=logs[-1].sequence if logs else logs_after,
+    )
+
+
+def _warehouse(poll: "WarehousePollRow | None") -> LiveWarehouse | None:
+    if poll is None:
+        return None
+    return LiveWarehouse(
+        name=poll.warehouse,
+        state=poll.state,
+        size=poll.size,
+        started_clusters=poll.started_clusters,
+        max_clusters=poll.max_clusters,
+        running=poll.running,
+        queued=poll.queued,
+        elapsed_seconds=round(poll.elapsed_s, 1),
     )
 
 

@@ -4,7 +4,7 @@ import json
 import math
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from upperbound.domain.qps_control import (
@@ -157,12 +157,17 @@ def test_it_stays_within_bounds_and_survives_being_written_down(intervals: list[
     assert QpsState.from_json(None) == QpsState()
 
 
+AT_THE_EDGE = [1.0625 if second % 8 == 7 and second < 40 else 1.0 for second in range(60)]
+"""Of 164 threads 132 are just within the deadband: every eighth second they seem to be wanted, and 124 in between."""
+
+
 @given(
     st.floats(1, 20_000),
     st.floats(0.1, 50),
     st.integers(1, 900),
     st.lists(st.floats(0.93, 1.07), min_size=60, max_size=60),
 )
+@example(rate=4762.0, service_ms=17.0, threads=164, noise=AT_THE_EDGE)
 def test_a_steady_server_is_met_by_a_steady_number_of_threads(
     rate: float, service_ms: float, threads: int, noise: list[float]
 ) -> None:
@@ -174,7 +179,9 @@ def test_a_steady_server_is_met_by_a_steady_number_of_threads(
         threads = state.threads
         history.append(threads)
     settled = history[30:]
-    assert len(set(settled)) == 1, "noise of the service time moves nothing"
+    # Threads at the edge of the deadband may be held by noise for longer, and are given back once.
+    assert settled == sorted(settled, reverse=True), "noise of the service time asks for no more threads"
+    assert len(set(settled)) <= 2, "and moves them once at most"
     in_flight = rate * service_ms / 1e3
     if in_flight * HEADROOM * 1.1 + SPARE < WIDE.max_threads:
-        assert settled[0] >= in_flight * HEADROOM * 0.93 * (1 - DEADBAND_RATIO) - 1
+        assert settled[-1] >= in_flight * HEADROOM * 0.93 * (1 - DEADBAND_RATIO) - 1

@@ -26,6 +26,7 @@ from upperbound.store.engine import Store, open_store
 from upperbound.store.runs import NewRun, RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.store.types import UtcTimestamp
+from upperbound.store.warehouse_polls import WarehousePoll
 
 RUN, OWNER = "run-1", "controller"
 WARMUP_S = 2.0
@@ -45,6 +46,8 @@ class World:
     sequence: int = 0
     figures: dict[str, PhaseFigures] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    queues_above: int | None = None
+    """The threads above which a warehouse, looked at every second, lets queries wait; None for no warehouse."""
 
     def run(self) -> RunRow:
         return self.store.runs.get(RUN)
@@ -57,6 +60,8 @@ class World:
         threads = {worker: wanted for worker, wanted in run.worker_targets.items() if wanted}
         elapsed_s = run.elapsed_s or 0.0
         total = sum(threads.values())
+        if self.queues_above is not None:
+            self._look(elapsed_s, waiting=max(0, total - self.queues_above))
         per_s = min(total, self.slots) / SERVICE_S
         for worker, wanted in threads.items():
             done = int(per_s * wanted / total)
@@ -73,6 +78,23 @@ class World:
             if elapsed_s > WARMUP_S and worker not in self.silent:
                 self.figures[worker] = after
                 self._report(worker, wanted, elapsed_s, after)
+
+    def _look(self, elapsed_s: float, waiting: int) -> None:
+        poll = WarehousePoll(
+            poll_id=f"poll-{self.sequence}",
+            run_id=RUN,
+            elapsed_s=elapsed_s,
+            warehouse="BENCH_WH",
+            state="STARTED",
+            size="X-Small",
+            min_clusters=1,
+            max_clusters=1,
+            started_clusters=1,
+            running=8,
+            queued=waiting,
+            scaling_policy=None,
+        )
+        self.store.warehouse_polls.write(poll)
 
     def _report(self, worker: str, threads: int, elapsed_s: float, figures: PhaseFigures) -> None:
         group = int(worker.rpartition("-")[2])
@@ -150,6 +172,16 @@ def test_any_controller_may_make_any_tick_of_a_search(make_world: Callable[..., 
     assert (answer.max_type, answer.limiter) == (MaxType.TRUE_MAX, Limiter.KNEE)
     assert answer.low <= SLOTS <= (answer.high or 0)
     assert answer.qps == pytest.approx(SLOTS / SERVICE_S, rel=0.1)
+
+
+def test_a_warehouse_that_queues_ends_the_climb_below_the_knee_and_is_named(make_world: Callable[..., World]) -> None:
+    world = make_world(queues_above=12)
+    state = world.search()
+    assert state.answer is not None
+    assert (state.answer.max_type, state.answer.limiter) == (MaxType.TRUE_MAX, Limiter.QUEUEING)
+    assert state.answer.low <= 12 <= (state.answer.high or 0)
+    for record in state.records:
+        assert (record.limiter is Limiter.QUEUEING) == (record.threads > 12)
 
 
 def test_every_step_is_in_the_history_with_the_figures_of_its_own_time(make_world: Callable[..., World]) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from upperbound.api.live.pushes import LivePushes
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerStatus
+from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.store.engine import Store
 from upperbound.store.heartbeats import HeartbeatRow
 from upperbound.store.logs import LogRow
@@ -49,6 +50,8 @@ class RunReader:
         if run.status is not RunStatus.PREPARED:
             heartbeats = self._store.heartbeats.list(self._run_id)
         reading = self._reading(run, heartbeats)
+        if run.start_time is not None and isinstance(reading.config.scenario.target, SnowflakeTarget):
+            reading = replace(reading, warehouse=self._store.warehouse_polls.newest(self._run_id))
         parent = self._store.results.get(self._run_id) if is_final(run) else None
         logs_after, logs = self._new_lines(run)
         update = run_update(reading, sequence=self._next_sequence, logs=logs, logs_after=logs_after, parent=parent)

@@ -25,6 +25,12 @@ from upperbound.views.statistics import (
     load_latency_histogram,
     load_statistics,
 )
+from upperbound.views.warehouse import (
+    WarehouseDetails,
+    WarehouseSeries,
+    load_warehouse_details,
+    load_warehouse_series,
+)
 
 router = APIRouter(prefix="/api/tests/{test_id}", tags=["results"], responses=problem_responses(*READ, 404))
 
@@ -82,3 +88,18 @@ async def errors(test_id: RunId, services: Services) -> RunErrors:
     """Return classes of failures with a sample of each, and what they said."""
     find = partial(load_errors, services.store, test_id, home=services.home)
     return await in_thread(services.answers.ask, test_id, "errors", find)
+
+
+@router.get("/warehouse-details", summary="The warehouse now")
+async def warehouse_details(test_id: RunId, services: Services) -> WarehouseDetails:
+    """Return what Snowflake said of the warehouse at the last look, which is every five seconds while the run goes on.
+
+    A target without a warehouse has nothing here but a note.
+    """
+    return await in_thread(load_warehouse_details, services.store, test_id)
+
+
+@router.get("/warehouse-timeseries", summary="The warehouse over time")
+async def warehouse_timeseries(test_id: RunId, services: Services) -> WarehouseSeries:
+    """Return clusters, and queries that ran and waited, at every look."""
+    return await in_thread(load_warehouse_series, services.store, test_id)

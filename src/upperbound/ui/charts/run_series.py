@@ -8,7 +8,7 @@ from upperbound.scenario.kinds import OperationType
 from upperbound.ui.charts.axes import PALETTE, Band, Format, Line, Mark, Point, TimeChart
 
 if TYPE_CHECKING:
-    from upperbound.views.live_payload import RunUpdate
+    from upperbound.views.live_payload import LiveWarehouse, RunUpdate
 
 KEYS: Final = (
     "qps",
@@ -22,8 +22,13 @@ KEYS: Final = (
     "errors",
     "reads",
     "writes",
+    "clusters",
+    "running",
+    "queued",
 )
 """Every series of a run; a run has those that apply to it."""
+WAREHOUSE_KEYS: Final = ("clusters", "running", "queued")
+"""Those of a warehouse."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class RunShape:
     limits: Mapping[str, float]
     """Objectives on latency, by the key of their series."""
     min_qps: float | None = None
+    warehouse: bool = False
+    """It runs on a warehouse, which is looked at."""
 
     @property
     def planned_s(self) -> float:
@@ -73,7 +80,17 @@ def point_of(update: "RunUpdate", errors_before: int) -> dict[str, Point]:
         "reads": by_type[OperationType.READ] if known else None,
         "writes": by_type[OperationType.WRITE] if known else None,
     }
-    return {key: (at, value) for key, value in values.items()}
+    points: dict[str, Point] = {key: (at, value) for key, value in values.items()}
+    return points | warehouse_points(update.warehouse)
+
+
+def warehouse_points(seen: "LiveWarehouse | None") -> dict[str, Point]:
+    """Return the points of a look at a warehouse, at the time of that look."""
+    if seen is None:
+        return dict.fromkeys(WAREHOUSE_KEYS, (0.0, None))
+    clusters = None if seen.started_clusters is None else float(seen.started_clusters)
+    values = clusters, float(seen.running), float(seen.queued)
+    return {key: (seen.elapsed_seconds, value) for key, value in zip(WAREHOUSE_KEYS, values, strict=True)}
 
 
 def bands(shape: RunShape) -> list[Band]:
@@ -125,6 +142,16 @@ def reads_and_writes(shape: RunShape, columns: Columns, *, live: bool = False) -
         Line("writes", "Writes", columns.get("writes", ()), PALETTE[2], "dashed"),
     ]
     return _chart(shape, lines, "@rate", "operations/s", live=live)
+
+
+def warehouse(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeChart:
+    """Return the clusters of a warehouse, and the queries that it runs and that wait for it."""
+    lines = [
+        Line("clusters", "Clusters", columns.get("clusters", ()), PALETTE[1], area=True, step=True),
+        Line("running", "Running", columns.get("running", ()), PALETTE[0], "dashed", step=True),
+        Line("queued", "Queued", columns.get("queued", ()), PALETTE[4], "dotted", step=True),
+    ]
+    return _chart(shape, lines, "@count", "clusters and queries", live=live)
 
 
 def _chart(

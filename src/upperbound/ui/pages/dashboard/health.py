@@ -6,7 +6,7 @@ from upperbound.ui.components.panel import note, panel
 from upperbound.ui.components.tiles import tooltip
 from upperbound.ui.components.words import count, milliseconds, percent, tag
 from upperbound.views.guardrails import Guardrails
-from upperbound.views.live_payload import LiveArrivals, LiveGenerator, RunUpdate
+from upperbound.views.live_payload import LiveArrivals, LiveGenerator, LiveWarehouse, RunUpdate
 from upperbound.views.objectives import Slo, SloCheck
 
 _WORDS = {"AT_MOST": "at most", "AT_LEAST": "at least"}
@@ -80,6 +80,16 @@ class Trust:
                 self._waiting = Tag("dd", "–", hidden=True)
                 self._drops = Tag("dt", "Dropped arrivals", hidden=True)
                 self._dropped = Tag("dd", "–", hidden=True)
+            self._warehouse = Tag("div", cls="stack tight", hidden=True)
+            with self._warehouse:
+                Tag("strong", "Warehouse")
+                with Tag("dl", cls="kv"):
+                    Tag("dt", "Name and state")
+                    self._state = Tag("dd", "–")
+                    Tag("dt", "Clusters")
+                    self._clusters = Tag("dd", "–")
+                    Tag("dt", "Running, queued")
+                    self._queries = Tag("dd", "–")
             Tag("strong", "Objectives")
             self._slo = Tag("div", cls="stack tight")
             with self._slo:
@@ -91,7 +101,17 @@ class Trust:
         self._lag.say(f"{milliseconds(update.generator.lag_p99_ms)} ms")
         if update.arrivals is not None:
             self._arrivals(update.arrivals)
+        if update.warehouse is not None:
+            self._show_warehouse(update.warehouse)
         self._objectives(update.slo)
+
+    def _show_warehouse(self, seen: LiveWarehouse) -> None:
+        self._warehouse.show(True)
+        size = f" ({seen.size})" if seen.size else ""
+        self._state.say(f"{seen.name}{size}, {seen.state.lower()}")
+        most = f" of {seen.max_clusters}" if seen.max_clusters is not None else ""
+        self._clusters.say("–" if seen.started_clusters is None else f"{seen.started_clusters}{most}")
+        self._queries.say(f"{count(seen.running)}, {count(seen.queued)}")
 
     def _arrivals(self, arrivals: LiveArrivals) -> None:
         for shown in (self._waits, self._waiting, self._drops, self._dropped):

@@ -20,6 +20,7 @@ from upperbound.ui.charts.run_series import (
     reads_and_writes,
     threads,
     throughput,
+    warehouse,
 )
 from upperbound.ui.components.chart import Chart
 from upperbound.ui.components.html import Tag, button
@@ -87,6 +88,7 @@ def over_time(columns: Columns, shape: RunShape, show_time: Show) -> None:
         ("Threads", threads),
         ("Errors", errors),
         *([("Reads and writes", reads_and_writes)] if shape.writes else []),
+        *([("Warehouse", warehouse)] if columns.get("queued") else []),
     ]
     for title, build in builders:
         _time_chart(title, build(shape, columns), show_time)
