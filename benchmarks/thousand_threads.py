@@ -1,11 +1,13 @@
 """1,000 threads in one worker against PostgreSQL: connect time, memory of an idle thread, and fairness.
 
-Usage: python benchmarks/thousand_threads.py [--threads 1000] [--seconds 20]
+Usage: python benchmarks/thousand_threads.py [--threads 1000] [--seconds 60]
 
 The embedded server is started with room for them. The worker's side, its preparation, executor and recorder, runs in a
 process of its own, as it does in a run. Memory is what the process grew by while it opened the connections, divided by
 their number; the server's backends are not in it. Fairness is the number of operations of the slowest thread over that
-of the fastest, over the whole load.
+of the fastest, over the whole load. A thread that is passed over falls behind for good, while chance evens out with the
+square root of the time: of 300 operations each, the extremes of 1,000 threads lie 13 % from the mean by chance alone
+where latencies vary as the kernel's scheduler makes them, of 1,000 operations 7 %. So the load is long.
 """
 
 import argparse
@@ -42,7 +44,7 @@ def main() -> int:
     """Measure, print, and return 1 if a bar is missed; or, as a child process, carry the load."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1000)
-    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--child", nargs=2, metavar=("CONFIG", "FOLDER"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
