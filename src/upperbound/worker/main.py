@@ -43,16 +43,15 @@ from upperbound.store.results import ChildResult
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, session_name
-from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions, store_backoff
+from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
 from upperbound.worker.executors import is_open_loop, make_executor
 from upperbound.worker.live_push import LivePush, live_push
 from upperbound.worker.load import RunningLoad
+from upperbound.worker.patience import patiently
 from upperbound.worker.preparation import PreparedLoad, prepare
 from upperbound.worker.snowflake_preparation import BlockingLoad, pin_to_core, prepare_snowflake, worker_info
 
 log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
 
 
 class _Closable(Protocol):
@@ -83,7 +82,7 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
     with ExitStack() as stack:
         # Within the stack, so that the log in the store takes in why this ended.
         try:
-            store = stack.enter_context(_open_store(options.store_url, clock))
+            store = stack.enter_context(patiently(lambda: open_store(options.store_url, migrate=False), clock))
             stack.enter_context(
                 stored_logs(
                     store.logs,
@@ -117,29 +116,6 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _open_store(url: str, clock: Clock) -> Store:
-    """Open the store, patiently."""
-    return _patiently(lambda: open_store(url, migrate=False), clock)
-
-
-def _patiently(attempt: Callable[[], Answer], clock: Clock) -> Answer:
-    """Return what ``attempt`` returns, trying for as long as a running worker would while the store is away.
-
-    Raises:
-        StoreUnreachable: it stayed away.
-    """
-    deadline = clock.monotonic_ns() + int(STORE_LOST_S * 1e9)
-    backoff = store_backoff()
-    while True:
-        try:
-            return attempt()
-        except StoreUnreachable:
-            left_s = (deadline - clock.monotonic_ns()) / 1e9
-            if left_s <= 0:
-                raise
-            clock.sleep(min(backoff.next_s(), left_s))
-
-
 def _make_worker(store: Store, options: WorkerOptions, clock: Clock, push: LivePush | None) -> "_Worker":
     """Return the worker, configured.
 
@@ -147,7 +123,7 @@ def _make_worker(store: Store, options: WorkerOptions, clock: Clock, push: LiveP
         ConfigurationError: it cannot even begin; its heartbeat says why.
     """
     try:
-        run = _patiently(lambda: store.runs.get(options.run_id), clock)
+        run = patiently(lambda: store.runs.get(options.run_id), clock)
         config = _read_config(run, options)
         return _Worker(store, config, _threads(run, config, options), options, clock, push)
     except ConfigurationError as error:
@@ -329,7 +305,7 @@ class _Worker:
         """Load the values of the run's pools, patiently."""
         begun_ns = self._clock.monotonic_ns()
         values, run_id = self._store.value_pools, self._options.run_id
-        pools = _patiently(lambda: load_pools(values, values.of_run(run_id)), self._clock)
+        pools = patiently(lambda: load_pools(values, values.of_run(run_id)), self._clock)
         if pools.nbytes:
             seconds = (self._clock.monotonic_ns() - begun_ns) / 1e9
             log.info("value pools loaded: %.1f MiB in %.2f s", pools.nbytes / 2**20, seconds)
