@@ -30,6 +30,7 @@ class RunListEntry(View):
     total_operations: int
     failed_operations: int
     qps: float | None
+    """Null before the start."""
     error_pct: float | None
     """Failed operations in percent of all; null when there were none."""
     p50_ms: float | None
@@ -71,6 +72,7 @@ def run_list_entry(row: "HistoryRow") -> RunListEntry:
     over = row.status in TERMINAL
     operations, failed = (row.operations, row.failed) if over else (row.total_ops, row.error_count)
     attempts = operations + failed
+    current_qps = row.current_qps if row.start_time is not None else None
     return RunListEntry(
         run_id=row.run_id,
         name=row.name,
@@ -84,7 +86,7 @@ def run_list_entry(row: "HistoryRow") -> RunListEntry:
         threads=row.threads,
         total_operations=operations,
         failed_operations=failed,
-        qps=row.qps if over else row.current_qps,
+        qps=row.qps if over else current_qps,
         error_pct=100.0 * failed / attempts if attempts else None,
         p50_ms=row.p50_ms,
         p95_ms=row.p95_ms,

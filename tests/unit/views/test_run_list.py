@@ -24,6 +24,13 @@ def test_a_run_that_goes_on_shows_its_last_tick() -> None:
     assert (entry.total_operations, entry.failed_operations, entry.qps, entry.error_pct) == (499, 1, 99.5, 0.2)
 
 
+def test_a_run_that_has_not_started_has_no_throughput(tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        store.runs.create(NewRun("run-1", "Prepared", config().model_dump(mode="json"), 2, threads=16))
+        (entry,) = load_run_list(store, limit=1).runs
+        assert (entry.status, entry.qps) == (RunStatus.PREPARED, None)
+
+
 def test_the_store_s_newest_runs_come_first(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path / 'store.db'}") as store:
         for number in range(3):
