@@ -3,7 +3,6 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -66,7 +65,7 @@ class WarehousePoller:
         try:
             while True:
                 began_ns = self._clock.monotonic_ns()
-                wait_s = self._poll_s if self._try(self._poll) else min(START_LOOK_S, self._poll_s)
+                wait_s = self._poll_s if self._try_to_poll() else min(START_LOOK_S, self._poll_s)
                 took_s = (self._clock.monotonic_ns() - began_ns) / 1e9
                 if self._over.wait(max(0.0, wait_s - took_s)):
                     return
@@ -99,10 +98,10 @@ class WarehousePoller:
         )
         return True
 
-    def _try(self, poll: Callable[[], bool]) -> bool:
+    def _try_to_poll(self) -> bool:
         """Poll, and say whether the next look has the usual time."""
         try:
-            looked = poll()
+            looked = self._poll()
         except UpperboundError as error:
             if not self._failing:
                 what = "the store" if isinstance(error, StoreError) else "the warehouse"

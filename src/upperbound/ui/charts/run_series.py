@@ -10,25 +10,8 @@ from upperbound.ui.charts.axes import PALETTE, Band, Format, Line, Mark, Point, 
 if TYPE_CHECKING:
     from upperbound.views.live_payload import LiveWarehouse, RunUpdate
 
-KEYS: Final = (
-    "qps",
-    "attempted",
-    "target",
-    "p50",
-    "p95",
-    "p99",
-    "active",
-    "wanted",
-    "errors",
-    "reads",
-    "writes",
-    "clusters",
-    "running",
-    "queued",
-)
-"""Every series of a run; a run has those that apply to it."""
 WAREHOUSE_KEYS: Final = ("clusters", "running", "queued")
-"""Those of a warehouse."""
+"""The series of a warehouse."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +68,9 @@ def point_of(update: "RunUpdate", errors_before: int) -> dict[str, Point]:
 
 
 def warehouse_points(seen: "LiveWarehouse | None") -> dict[str, Point]:
-    """Return the points of a look at a warehouse, at the time of that look."""
+    """Return the points of a look at a warehouse, at the time of that look; none before the first."""
     if seen is None:
-        return dict.fromkeys(WAREHOUSE_KEYS, (0.0, None))
+        return {}
     clusters = None if seen.started_clusters is None else float(seen.started_clusters)
     values = clusters, float(seen.running), float(seen.queued)
     return {key: (seen.elapsed_seconds, value) for key, value in zip(WAREHOUSE_KEYS, values, strict=True)}
