@@ -5,10 +5,9 @@ Usage: python benchmarks/thousand_threads.py [--threads 1000] [--seconds 60]
 The embedded server is started with room for them. The worker's side, its preparation, executor and recorder, runs in a
 process of its own, as it does in a run. Memory is what the process grew by while it opened the connections, divided by
 their number; the server's backends are not in it. Fairness is the number of operations of the slowest thread over that
-of the fastest, over the whole load. A thread that is passed over
-falls behind for good, while chance evens out with the square root of the time. Measured over 20 s, with 300 operations
-for each thread, the extremes of 1,000 threads lay 13 % from the mean; over 60 s, with 1,000 operations, 7 %. So the load
-is long.
+of the fastest, over the whole load. A thread that is passed over falls behind for good, while chance evens out with the
+square root of the time. Over 20 s, with 300 operations for each thread, the extremes of 1,000 threads lay 13 % from the
+mean; over 60 s, with 1,000 operations, 7 %. So the load is long.
 """
 
 import argparse
