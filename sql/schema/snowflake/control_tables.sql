@@ -1,5 +1,5 @@
 -- Control tables: what runs and workers decide on.
--- Schema revision 0006; made by `upperbound store ddl --dialect snowflake`.
+-- Schema revision 0007; made by `upperbound store ddl --dialect snowflake`.
 
 CREATE HYBRID TABLE IF NOT EXISTS run_status (
   run_id TEXT NOT NULL,
@@ -80,4 +80,4 @@ CREATE HYBRID TABLE IF NOT EXISTS upperbound_schema_version (
   CONSTRAINT upperbound_schema_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO upperbound_schema_version (version_num) SELECT '0006' WHERE NOT EXISTS (SELECT 1 FROM upperbound_schema_version);
+INSERT INTO upperbound_schema_version (version_num) SELECT '0007' WHERE NOT EXISTS (SELECT 1 FROM upperbound_schema_version);

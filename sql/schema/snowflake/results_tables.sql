@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0006; made by `upperbound store ddl --dialect snowflake`.
+-- Schema revision 0007; made by `upperbound store ddl --dialect snowflake`.
 
 CREATE TABLE IF NOT EXISTS test_results (
   test_id TEXT NOT NULL,
@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS test_results (
   figures TEXT,
   summary TEXT,
   query_log TEXT,
+  server_view TEXT,
   environment TEXT,
   failure_reason TEXT,
   enrichment_status TEXT,
@@ -52,6 +53,49 @@ CREATE TABLE IF NOT EXISTS worker_metrics_snapshots (
   target_threads INTEGER NOT NULL,
   figures TEXT NOT NULL,
   CONSTRAINT pk_worker_metrics_snapshots PRIMARY KEY (run_id, worker_id, sequence)
+);
+
+CREATE TABLE IF NOT EXISTS query_executions (
+  execution_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  test_id TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  thread INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  warmup BOOLEAN NOT NULL,
+  intended_at TIMESTAMP_NTZ NOT NULL,
+  started_at TIMESTAMP_NTZ NOT NULL,
+  ended_at TIMESTAMP_NTZ NOT NULL,
+  response_us BIGINT NOT NULL,
+  service_us BIGINT NOT NULL,
+  outcome TEXT NOT NULL,
+  error_code TEXT,
+  error TEXT,
+  "rows" BIGINT NOT NULL,
+  attempts INTEGER NOT NULL,
+  server_query_id TEXT
+);
+
+CREATE TABLE IF NOT EXISTS server_executions (
+  run_id TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  server_query_id TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  status TEXT NOT NULL,
+  error_code TEXT,
+  started_at TIMESTAMP_NTZ NOT NULL,
+  elapsed_ms BIGINT NOT NULL,
+  execution_ms BIGINT NOT NULL,
+  compilation_ms BIGINT NOT NULL,
+  queued_ms BIGINT NOT NULL,
+  blocked_ms BIGINT NOT NULL,
+  cluster_number INTEGER,
+  warehouse_size TEXT,
+  rows_produced BIGINT,
+  bytes_scanned BIGINT,
+  cache_pct DOUBLE
 );
 
 CREATE TABLE IF NOT EXISTS test_logs (
@@ -177,3 +221,5 @@ CREATE TABLE IF NOT EXISTS run_value_pools (
   pool_id TEXT NOT NULL,
   CONSTRAINT pk_run_value_pools PRIMARY KEY (run_id, pool_id)
 );
+
+CREATE STAGE IF NOT EXISTS query_executions_stage FILE_FORMAT = (TYPE = PARQUET);

@@ -1,5 +1,5 @@
 -- Control tables: what runs and workers decide on.
--- Schema revision 0006; made by `upperbound store ddl --dialect sqlite`.
+-- Schema revision 0007; made by `upperbound store ddl --dialect sqlite`.
 
 CREATE TABLE run_status (
   run_id TEXT NOT NULL,
@@ -75,4 +75,4 @@ CREATE TABLE upperbound_schema_version (
   CONSTRAINT upperbound_schema_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO upperbound_schema_version (version_num) VALUES ('0006');
+INSERT INTO upperbound_schema_version (version_num) VALUES ('0007');

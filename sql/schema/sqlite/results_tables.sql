@@ -1,5 +1,5 @@
 -- Results tables: what was measured.
--- Schema revision 0006; made by `upperbound store ddl --dialect sqlite`.
+-- Schema revision 0007; made by `upperbound store ddl --dialect sqlite`.
 
 CREATE TABLE test_results (
   test_id TEXT NOT NULL,
@@ -23,6 +23,7 @@ CREATE TABLE test_results (
   figures JSON,
   summary JSON,
   query_log JSON,
+  server_view JSON,
   environment JSON,
   failure_reason TEXT,
   enrichment_status TEXT,
@@ -57,6 +58,53 @@ CREATE TABLE worker_metrics_snapshots (
 );
 
 CREATE INDEX ix_worker_metrics_snapshots_run_id_phase_worker_id_sequence ON worker_metrics_snapshots (run_id, phase, worker_id, sequence);
+
+CREATE TABLE query_executions (
+  execution_id TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  test_id TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  thread INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  operation TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  warmup BOOLEAN NOT NULL,
+  intended_at TEXT NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at TEXT NOT NULL,
+  response_us BIGINT NOT NULL,
+  service_us BIGINT NOT NULL,
+  outcome TEXT NOT NULL,
+  error_code TEXT,
+  error TEXT,
+  rows BIGINT NOT NULL,
+  attempts INTEGER NOT NULL,
+  server_query_id TEXT
+);
+
+CREATE INDEX ix_query_executions_run_id_worker_id ON query_executions (run_id, worker_id);
+
+CREATE TABLE server_executions (
+  run_id TEXT NOT NULL,
+  worker_id TEXT NOT NULL,
+  server_query_id TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  status TEXT NOT NULL,
+  error_code TEXT,
+  started_at TEXT NOT NULL,
+  elapsed_ms BIGINT NOT NULL,
+  execution_ms BIGINT NOT NULL,
+  compilation_ms BIGINT NOT NULL,
+  queued_ms BIGINT NOT NULL,
+  blocked_ms BIGINT NOT NULL,
+  cluster_number INTEGER,
+  warehouse_size TEXT,
+  rows_produced BIGINT,
+  bytes_scanned BIGINT,
+  cache_pct DOUBLE
+);
+
+CREATE INDEX ix_server_executions_run_id_server_query_id ON server_executions (run_id, server_query_id);
 
 CREATE TABLE test_logs (
   run_id TEXT NOT NULL,

@@ -9,6 +9,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from upperbound.store.address import DialectName
 from upperbound.store.migrate import HEAD_REVISION
+from upperbound.store.query_log_ddl import query_log_statements
 from upperbound.store.snowflake.connect import require_packages
 from upperbound.store.snowflake.hybrid import schema_version, store_locks
 from upperbound.store.snowflake.role import ROLE_SCRIPT
@@ -43,7 +44,7 @@ def control_statements(dialect: DialectName) -> list[str]:
 
 def results_statements(dialect: DialectName) -> list[str]:
     """Return what makes the results tables."""
-    return _create(RESULTS_TABLES, _compiler(dialect))
+    return [*_create(RESULTS_TABLES, _compiler(dialect)), *query_log_statements(dialect)]
 
 
 def record_statement(dialect: DialectName) -> str:

@@ -17,9 +17,11 @@ from upperbound.store.logs import log_lock
 from upperbound.store.snowflake.locks import remove_lock
 from upperbound.store.tables import (
     find_max_step_history,
+    query_executions,
     run_control_events,
     run_status,
     run_value_pools,
+    server_executions,
     test_logs,
     test_results,
     warehouse_poll_snapshots,
@@ -209,6 +211,8 @@ def _delete_what_follows(connection: Connection, run_id: str, at_rest: sa.Column
 
 _OF_A_RUN: Final = (
     test_results,
+    query_executions,
+    server_executions,
     worker_metrics_snapshots,
     warehouse_poll_snapshots,
     test_logs,

@@ -17,7 +17,7 @@ from upperbound.store.tables import VERSION_TABLE
 if TYPE_CHECKING:
     from alembic.config import Config
 
-REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final[Sequence[str]] = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision of the schema that this version knows, oldest first; known here so that opening a store needs no
 Alembic.
 """

@@ -129,6 +129,8 @@ test_results: Final = sa.Table(
     sa.Column("figures", JsonDocument),
     sa.Column("summary", JsonDocument),
     sa.Column("query_log", JsonDocument),
+    # What the server itself says of the run's statements; see enrichment_status for how far it was asked.
+    sa.Column("server_view", JsonDocument),
     sa.Column("environment", JsonDocument),
     sa.Column("failure_reason", Message),
     sa.Column("enrichment_status", sa.Text),
@@ -161,6 +163,63 @@ worker_metrics_snapshots: Final = sa.Table(
     sa.Column("figures", JsonDocument, nullable=False),
     # The newest snapshot of a phase is asked for every second: this index answers it without touching the documents.
     sa.Index(None, "run_id", "phase", "worker_id", "sequence"),
+)
+
+QUERY_LOG_PARTITIONS: Final = 16
+"""Parts that PostgreSQL keeps the query log in, by run: made with the table, as nothing is made while serving."""
+QUERY_LOG_STAGE: Final = "query_executions_stage"
+"""Where files wait on Snowflake until they are loaded."""
+
+query_executions: Final = sa.Table(
+    "query_executions",
+    metadata,
+    # Of the columns of the Parquet files, in their order. No key: a bulk load would pay for it with every row, and
+    # that no row is loaded twice is seen to by whoever loads.
+    sa.Column("execution_id", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("test_id", sa.Text, nullable=False),
+    sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("thread", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("warmup", sa.Boolean, nullable=False),
+    sa.Column("intended_at", UtcTimestamp, nullable=False),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("ended_at", UtcTimestamp, nullable=False),
+    sa.Column("response_us", sa.BigInteger, nullable=False),
+    sa.Column("service_us", sa.BigInteger, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error", Message),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("server_query_id", sa.Text),
+    sa.Index(None, "run_id", "worker_id"),
+    postgresql_partition_by="HASH (run_id)",
+)
+
+server_executions: Final = sa.Table(
+    "server_executions",
+    metadata,
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("server_query_id", sa.Text, nullable=False),
+    sa.Column("phase", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("error_code", sa.Text),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("elapsed_ms", sa.BigInteger, nullable=False),
+    sa.Column("execution_ms", sa.BigInteger, nullable=False),
+    sa.Column("compilation_ms", sa.BigInteger, nullable=False),
+    sa.Column("queued_ms", sa.BigInteger, nullable=False),
+    sa.Column("blocked_ms", sa.BigInteger, nullable=False),
+    sa.Column("cluster_number", sa.Integer),
+    sa.Column("warehouse_size", sa.Text),
+    sa.Column("rows_produced", sa.BigInteger),
+    sa.Column("bytes_scanned", sa.BigInteger),
+    sa.Column("cache_pct", sa.Double),
+    sa.Index(None, "run_id", "server_query_id"),
 )
 
 test_logs: Final = sa.Table(
@@ -310,6 +369,8 @@ CONTROL_TABLES: Final = (run_status, run_control_events, worker_heartbeats)
 RESULTS_TABLES: Final = (
     test_results,
     worker_metrics_snapshots,
+    query_executions,
+    server_executions,
     test_logs,
     warehouse_poll_snapshots,
     find_max_step_history,

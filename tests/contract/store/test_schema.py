@@ -1,5 +1,6 @@
 """The schema is one: the code's tables, the migrations, the SQL that is checked in and what the check expects agree."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,12 +29,18 @@ def run_script(engine: sa.Engine, texts: Sequence[str]) -> None:
                 connection.exec_driver_sql(statement)
 
 
+def is_no_part(name: str | None, kind: str, _parents: object) -> bool:
+    """Say whether Alembic is to compare something: the parts of a partitioned table are no tables of the code's."""
+    return kind != "table" or re.fullmatch(r"query_executions_p\d\d", name or "") is None
+
+
 def test_the_migrations_make_what_the_code_expects(store_url: str, engine: sa.Engine) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "snowflake":
             assert list(differences(connection)) == []
             return
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        options = {"version_table": VERSION_TABLE, "include_name": is_no_part}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
     assert check_store(store_url) == []
 

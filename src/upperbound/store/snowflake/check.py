@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from upperbound.store.snowflake.hybrid import HYBRID_NAMES, HYBRID_TABLES
 from upperbound.store.snowflake.migrate import lowered, table_names
-from upperbound.store.tables import RESULTS_TABLES
+from upperbound.store.tables import QUERY_LOG_STAGE, RESULTS_TABLES
 from upperbound.store.types import UtcTimestamp
 
 Difference = tuple[str, str | None, str]
@@ -28,6 +28,9 @@ def differences(connection: Connection) -> Iterator[Difference]:
     hybrid = {lowered(row["name"]) for row in _show(connection, "SHOW HYBRID TABLES")}
     keys, indexes = _primary_keys(connection), _indexes(connection)
     columns = _columns(connection)
+    stages = {lowered(row["name"]) for row in _show(connection, "SHOW STAGES")}
+    if QUERY_LOG_STAGE not in stages:
+        yield QUERY_LOG_STAGE, None, "the stage is missing, or this role may not see it: no query log can be loaded"
     for table in EXPECTED_TABLES:
         if table.name not in present:
             yield table.name, None, "the table is missing"
@@ -69,6 +72,8 @@ def _data_type(column_type: sa.types.TypeEngine[Any]) -> str:
     """Return what the information schema calls a type."""
     if isinstance(column_type, UtcTimestamp):
         return "TIMESTAMP_NTZ"
+    if isinstance(column_type, sa.Boolean):
+        return "BOOLEAN"
     if isinstance(column_type, sa.Integer):
         return "NUMBER"
     if isinstance(column_type, sa.Double):
