@@ -69,8 +69,9 @@ class Database:
     itself.
     """
 
-    def __init__(self, address: StoreAddress) -> None:
-        self.address = address
+    def __init__(self, address: StoreAddress, *, statement_s: int | None = None) -> None:
+        """Reach the store at ``address``; ``statement_s`` is how long a statement may take, on Snowflake."""
+        self.address, self._statement_s = address, statement_s
         self.dialect: Final = address.dialect
         if address.dialect == "snowflake":
             _register_snowflake()
@@ -96,7 +97,7 @@ class Database:
         if self.dialect == "sqlite":
             return _connect_sqlite(self.address)
         if self.dialect == "snowflake":
-            return connect(self.address)
+            return connect(self.address, self._statement_s)
         return _connect_postgresql(self.address, parameters["context"])
 
     def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:

@@ -19,6 +19,7 @@ from upperbound.store.heartbeats import HeartbeatRepository
 from upperbound.store.history import HistoryRepository
 from upperbound.store.logs import LogRepository
 from upperbound.store.migrate import HEAD_REVISION, current_revision, require_head, upgrade
+from upperbound.store.query_log import QueryLogRepository
 from upperbound.store.results import ResultRepository
 from upperbound.store.runs import RunRepository
 from upperbound.store.snapshots import SnapshotRepository
@@ -28,6 +29,9 @@ from upperbound.store.value_pools import ValuePoolRepository
 from upperbound.store.warehouse_polls import WarehousePollRepository
 
 _WAL_RETRY_S: Final = 0.02
+
+BULK_STATEMENT_S: Final = 900
+"""How long loading the queries of one worker may take."""
 
 
 class Store:
@@ -51,6 +55,9 @@ class Store:
         self.templates: Final = TemplateRepository(database, now)
         self.value_pools: Final = ValuePoolRepository(database, now)
         self.history: Final = HistoryRepository(database, now)
+        self.query_log: Final = QueryLogRepository(
+            database, lambda: Database(database.address, statement_s=BULK_STATEMENT_S)
+        )
 
     @property
     def url(self) -> str:

@@ -73,13 +73,20 @@ def require_packages() -> None:
         ) from None
 
 
-def connect(address: StoreAddress) -> "SnowflakeConnection":
-    """Open one connection, in autocommit mode and in UTC. Raises the connector's errors."""
+def connect(address: StoreAddress, statement_s: int | None = None) -> "SnowflakeConnection":
+    """Open one connection, in autocommit mode and in UTC. Raises the connector's errors.
+
+    ``statement_s`` is how long a statement may take, :data:`STATEMENT_S` if it is None.
+    """
     import snowflake.connector
 
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    return snowflake.connector.connect(**connect_parameters(address))
+    parameters = connect_parameters(address)
+    if statement_s is not None:
+        parameters["query_timeout"] = statement_s
+        parameters["session_parameters"]["STATEMENT_TIMEOUT_IN_SECONDS"] = statement_s
+    return snowflake.connector.connect(**parameters)
 
 
 def connect_parameters(address: StoreAddress, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
