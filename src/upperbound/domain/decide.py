@@ -125,8 +125,11 @@ def _while_draining(view: RunView) -> list[Action]:
     # Once we have sent a signal ourselves, a worker that dies of it is a drain cut short and no failure of the worker.
     if fatal and view.status is RunStatus.STOPPING and view.signalled is None:
         return [*cooled, *_fail(view, "worker_failure", losses)]
-    if left and view.status_age_s < view.limits.drain_timeout_s + view.limits.kill_grace_s:
-        return [*cooled, *_escalate(view)]
+    if left and _only_loads(view, left) and view.status_age_s < view.limits.load_timeout_s:
+        return [*_advance(view, Phase.PROCESSING), *_end_lost(view)]
+    limit_s = view.limits.load_timeout_s if _only_loads(view, left) else view.limits.drain_timeout_s
+    if left and view.status_age_s < limit_s + view.limits.kill_grace_s:
+        return [*cooled, *_escalate(view, limit_s)]
     if not view.processed:
         return [*cooled, *_advance(view, Phase.PROCESSING), Process()]
     lost = _lost(losses, left)
@@ -223,8 +226,16 @@ def _fail(view: RunView, code: str, workers: list[str]) -> list[Action]:
     return [Fail(f"{code}: {' | '.join(workers)}"), *_signal(view, KillSignal.TERM)]
 
 
-def _escalate(view: RunView) -> list[Action]:
-    if view.status_age_s >= view.limits.drain_timeout_s:
+def _only_loads(view: RunView, left: list[WorkerView]) -> bool:
+    """Say whether nothing but query logs on their way to the store keeps the workers of a run that ends as planned.
+
+    Nobody waits long for the logs of a run that was called off: what they have not loaded is loaded afterwards.
+    """
+    return view.status is RunStatus.STOPPING and all(worker.is_loading for worker in left)
+
+
+def _escalate(view: RunView, limit_s: float) -> list[Action]:
+    if view.status_age_s >= limit_s:
         return _signal(view, KillSignal.KILL)
     if view.status_age_s >= view.limits.term_after_s:
         return _signal(view, KillSignal.TERM)

@@ -57,6 +57,8 @@ class Limits:
     """From the stop to SIGKILL for workers that have not drained."""
     term_after_s: float = 10.0
     """From the stop to SIGTERM, should the STOP event not have reached a worker; after an end, to SIGKILL."""
+    load_timeout_s: float = 900.0
+    """From the stop to SIGKILL for workers that have drained and load their query logs."""
     kill_grace_s: float = 5.0
     """From SIGKILL, or where we cannot send it from its time, to going on without the workers that are left."""
 
@@ -96,6 +98,8 @@ class WorkerView:
     """Whether it was added to the run while that went on."""
     watched_for_s: float = inf
     """How long this controller has seen heartbeats without a break; see :mod:`upperbound.domain.watching`."""
+    is_loading: bool = False
+    """Whether its load has drained and it brings its query log into the store."""
     was_ended: bool = False
     """Whether this controller has ended its process because it had gone silent."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from upperbound.domain.figures import PhaseFigures, merge
 from upperbound.domain.phases import Phase
 from upperbound.errors import QueryLogError
-from upperbound.querylog.parquet import log_folder, run_log, seal_worker
+from upperbound.orchestrator.follow_up import worker_rows
+from upperbound.querylog.parquet import log_files, log_folder, seal_worker
 from upperbound.store.engine import Store
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ class Collected:
     """The measurement of all workers, lost ones included as far as they had reported."""
     query_log: dict[str, object]
     """``rows``, ``files``, ``path``, and ``problem`` when something of the log is missing."""
+    worker_rows: dict[str, int]
+    """How many queries each worker has recorded, as far as that can be known."""
 
 
 def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Path) -> Collected:
@@ -42,16 +45,21 @@ def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Pa
             figures.append(PhaseFigures.from_json(measured.figures))
         elif warmed_up := newest[Phase.WARMUP].get(worker_id):
             figures.append(_only_warmup(PhaseFigures.from_json(warmed_up.figures)))
-    try:
-        parts = run_log(run_folder)
-        query_log: dict[str, object] = {"rows": parts.rows, "files": len(parts.files)}
-    except QueryLogError as error:
-        problems.append(str(error))
-        query_log = {"rows": None, "files": None}
-    query_log["path"] = str(log_folder(run_folder))
+    rows: dict[str, int] = {}
+    for worker_id in worker_ids:
+        child = children.get(worker_id)
+        try:
+            rows[worker_id] = worker_rows(run_folder, worker_id, child.query_log if child else None)
+        except QueryLogError as error:
+            problems.append(str(error))
+    query_log: dict[str, object] = {
+        "rows": sum(rows.values()) if len(rows) == len(worker_ids) else None,
+        "files": len(log_files(run_folder)),
+        "path": str(log_folder(run_folder)),
+    }
     if problems:
         query_log["problem"] = "; ".join(problems)
-    return Collected(merge(figures), query_log)
+    return Collected(merge(figures), query_log, rows)
 
 
 def _only_warmup(warmup: PhaseFigures) -> PhaseFigures:

@@ -36,6 +36,7 @@ from upperbound.errors import RunFailed, StoreUnreachable, WorkerFailed
 from upperbound.orchestrator.crew import LOOK_S, Crew
 from upperbound.orchestrator.find_max import SEARCH_OVER, find_max_control
 from upperbound.orchestrator.finish import collect
+from upperbound.orchestrator.follow_up import FollowUp
 from upperbound.orchestrator.guardrail_events import event_of, log_verdict
 from upperbound.orchestrator.rate_control import BOUNDS_LIMIT_REACHED, rate_control
 from upperbound.orchestrator.rollup import RateMeter, roll_up
@@ -84,14 +85,19 @@ class RunLoop:
         config: RunConfig,
         run_folder: Path,
         crew: Crew,
+        follow_up: FollowUp | None = None,
         limits: Limits | None = None,
         ticked: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Look after the run; ``ticked`` is told how many seconds each tick has taken."""
+        """Look after the run; ``ticked`` is told how many seconds each tick has taken.
+
+        ``follow_up`` is what remains to be done when the load is over and its figures are written.
+        """
         self._ticked = ticked
         self._store, self._clock = store, clock
         self._run_id, self._owner, self._config, self._run_folder = run_id, owner, config, run_folder
         self._crew = crew
+        self._follow_up = follow_up or FollowUp(store, clock, run_id, run_folder, None, holder=owner)
         load = config.scenario.load
         self._plan = PhasePlan(warmup_s=load.warmup_seconds, duration_s=load.duration_seconds)
         self._search = find_max_control(store, run_id, owner, config, self._plan)
@@ -149,6 +155,12 @@ class RunLoop:
             RunFailed: another controller has taken the run over, or the store is away when the run is left; its workers
                 go on.
         """
+        try:
+            return self._drive(on_tick)
+        finally:
+            self._follow_up.leave()
+
+    def _drive(self, on_tick: Callable[[RunRow], None] | None) -> RunRow:
         reachable_ns = self._clock.monotonic_ns()
         while True:
             try:
@@ -162,7 +174,8 @@ class RunLoop:
                 if over or self._left:
                     self._store.runs.release_lease(self._run_id, self._owner)
                     return run
-                self._wait(TICK_S if run.status is RunStatus.RUNNING else BRISK_TICK_S, run)
+                calm = run.status is RunStatus.RUNNING or self._is_following_up
+                self._wait(TICK_S if calm else BRISK_TICK_S, run)
             except StoreUnreachable as error:
                 away_s = (self._clock.monotonic_ns() - reachable_ns) / 1e9
                 log.warning("the store has been away for %.0f s: %s", away_s, error)
@@ -199,6 +212,7 @@ class RunLoop:
         self._silences.note(view.workers)
         if run.status is RunStatus.RUNNING or run.status in BRISK:
             self._roll_up(view, heartbeats)
+        self._bound_follow_up(run)
         for action in self._actions(view, run):
             if not self._apply(action, run):
                 break
@@ -255,7 +269,7 @@ class RunLoop:
             new_worker=self._new_worker(run),
             signalled=self._signalled,
             forced=self._forced,
-            processed=self._collected is not None and self._at_rest <= self._collected,
+            processed=self._is_collected and self._follow_up.is_done,
         )
 
     def _new_worker(self, run: RunRow) -> str | None:
@@ -290,6 +304,7 @@ class RunLoop:
             joined_late=group_of(worker_id) >= len(self._config.threads),
             was_ended=worker_id in self._ended,
             attempts=heartbeat.queries + heartbeat.errors if heartbeat else 0,
+            is_loading=bool(heartbeat and heartbeat.phase is Phase.PROCESSING),
         )
 
     def _roll_up(self, view: RunView, heartbeats: Mapping[str, HeartbeatRow]) -> None:
@@ -407,13 +422,32 @@ class RunLoop:
         self._signalled = signal
         self._crew.signal(signal)
 
+    @property
+    def _is_collected(self) -> bool:
+        """Whether results were made of all that those workers have left which have ended."""
+        return self._collected is not None and self._at_rest <= self._collected
+
+    @property
+    def _is_following_up(self) -> bool:
+        return self._is_collected and not self._follow_up.is_done
+
+    def _bound_follow_up(self, run: RunRow) -> None:
+        """Let what follows the load take no longer than the run's end allows."""
+        if self._forced:
+            self._follow_up.cut_short()
+        elif run.status in (RunStatus.CANCELLING, RunStatus.CANCELLED, RunStatus.FAILED):
+            self._follow_up.hurry()
+
     def _process(self, run: RunRow) -> None:
-        """Collect what the workers left and write the run's result."""
+        """Collect what the workers left, write the run's result and begin what follows, unless that is under way."""
+        if self._is_collected:
+            return
         worker_ids = list(run.worker_targets)
         if any(self._exit_codes.get(worker_id) != 0 for worker_id in worker_ids):
             self._crew.clear_target()
         collected = collect(self._store, self._run_id, worker_ids, self._run_folder)
         figures = collected.figures
+        status, reason = self._follow_up.first_status
         written = self._store.results.finish_parent(
             self._run_id,
             ParentResult(
@@ -427,8 +461,8 @@ class RunLoop:
                 figures=figures.to_json(),
                 query_log=collected.query_log,
                 failure_reason=run.completion_reason if run.status is RunStatus.FAILED else None,
-                enrichment_status="SKIPPED",
-                enrichment_reason="this version does not read the server's own statistics",
+                enrichment_status=status.value,
+                enrichment_reason=reason,
             ),
             holder=self._owner,
         )
@@ -443,6 +477,7 @@ class RunLoop:
         )
         if problem := collected.query_log.get("problem"):
             log.warning("something of the query log is missing: %s", problem)
+        self._follow_up.begin(collected.worker_rows, collected.query_log, self.hurry)
 
     # Waiting ----------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
-from upperbound.domain.executions import ExecutionFilter, ExecutionOrder
+from upperbound.domain.executions import (
+    Execution,
+    ExecutionFilter,
+    ExecutionOrder,
+    ExecutionPage,
+    LoggedMessage,
+    SecondCount,
+)
 from upperbound.errors import QueryLogError
 
 THREADS: Final = 2
@@ -30,68 +36,6 @@ _COLUMN_OF: Final = {
     ExecutionOrder.OUTCOME: "outcome",
     ExecutionOrder.WORKER: "worker_id",
 }
-
-
-@dataclass(frozen=True)
-class Execution:
-    """One query as it was recorded."""
-
-    execution_id: str
-    worker_id: str
-    thread: int
-    kind: str
-    operation: str
-    phase: str
-    elapsed_s: float
-    """When it started, in seconds since the first query was due."""
-    intended_at: datetime
-    started_at: datetime
-    ended_at: datetime
-    response_ms: float
-    service_ms: float
-    outcome: str
-    error_code: str | None
-    error: str | None
-    rows: int
-    attempts: int
-    """How often it was tried."""
-    server_query_id: str | None
-
-
-@dataclass(frozen=True)
-class ExecutionPage:
-    """A part of the queries that were asked for."""
-
-    executions: tuple[Execution, ...]
-    total: int
-    """How many there are on all pages."""
-
-
-@dataclass(frozen=True)
-class LoggedMessage:
-    """Failures with the same class, code and message."""
-
-    outcome: str
-    error_code: str | None
-    message: str | None
-    count: int
-    first_s: float
-    """When the first of them ended, in seconds since the first query was due."""
-    last_s: float
-    kinds: tuple[str, ...]
-    workers: int
-    """How many workers met it."""
-
-
-@dataclass(frozen=True)
-class SecondCount:
-    """The measurement's queries of one kind that started in one second."""
-
-    kind: str
-    second: int
-    """Whole seconds since the measurement's first query was due."""
-    operations: int
-    failed: int
 
 
 class QueryLogAnalysis:

@@ -104,7 +104,22 @@ def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
             f"the query log of {worker_id} cannot be sealed into {log}: {error}",
             hint=f"free disk space; the raw records are kept in {spool}",
         ) from error
-    return _parts(log, f"{worker_id}-?????.parquet")
+    return worker_log(run_folder, worker_id)
+
+
+def worker_log(run_folder: Path, worker_id: str) -> LogParts:
+    """Return the sealed parts of a worker.
+
+    Raises:
+        QueryLogError: a part cannot be read.
+    """
+    files = sorted(log_folder(run_folder).glob(f"{worker_id}-?????.parquet"))
+    return LogParts(parquet_rows(files), tuple(files))
+
+
+def log_files(run_folder: Path) -> list[Path]:
+    """Return the files of a run's log that are here."""
+    return sorted(log_folder(run_folder).glob("*.parquet"))
 
 
 def run_log(run_folder: Path) -> LogParts:
@@ -113,17 +128,19 @@ def run_log(run_folder: Path) -> LogParts:
     Raises:
         QueryLogError: a part cannot be read.
     """
-    return _parts(log_folder(run_folder), "*.parquet")
+    files = log_files(run_folder)
+    return LogParts(parquet_rows(files), tuple(files))
 
 
-def _parts(log: Path, pattern: str) -> LogParts:
-    files, rows = sorted(log.glob(pattern)), 0
+def parquet_rows(files: Sequence[Path]) -> int:
+    """Return how many rows some files have. Raises :class:`QueryLogError` for one that cannot be read."""
+    rows = 0
     for file in files:
         try:
             rows += pq.read_metadata(file).num_rows
         except (OSError, pa.ArrowException) as error:
             raise QueryLogError(f"the query log part {file} cannot be read: {error}") from error
-    return LogParts(rows, tuple(files))
+    return rows
 
 
 def _read(segment: Path) -> NDArray[np.void]:

@@ -51,6 +51,8 @@ class Bulk:
     """How many the files have together."""
     folder: str = ""
     """Where in the run's place on a stage the files wait, if the scope does not say it."""
+    replaces: bool = False
+    """Whether rows that are there are replaced also when they are as many."""
 
     @property
     def place(self) -> str:
@@ -102,12 +104,11 @@ def load(database: Database, bulk: Bulk, scratch: Path) -> None:
     """
     way = _WAYS[database.dialect]
     with database.connection() as connection:
-        present = _count(connection, bulk)
-        if present != bulk.rows:
+        if bulk.replaces or _count(connection, bulk) != bulk.rows:
             way.bring(connection, bulk, scratch)
     with database.transaction(lock=bulk.lock) as connection:
         way.lock(connection, bulk)
-        if (present := _count(connection, bulk)) != bulk.rows:
+        if (present := _count(connection, bulk)) != bulk.rows or bulk.replaces:
             if present:
                 connection.execute(sa.delete(bulk.table).where(bulk.condition))
             way.copy(connection, bulk)

@@ -3,7 +3,7 @@
 An embedded store keeps them in files instead: :attr:`QueryLogRepository.keeps_rows` tells.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,10 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import RowMapping
 
 from upperbound.store.database import Database
+from upperbound.store.executions import StoredQueries
 from upperbound.store.tables import QUERY_LOG_STAGE, query_executions, server_executions
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from upperbound.store.bulk import Bulk
 
 SERVER_PLACE: Final = "server"
 """Where the server's rows wait on the stage, beside the folders of the workers."""
@@ -61,12 +64,16 @@ class QueryLogRepository:
 
     def load_worker(self, run_id: str, worker_id: str, files: Sequence[Path], rows: int, scratch: Path) -> None:
         """Load the log of one worker, which has so many rows; see :func:`upperbound.store.bulk.load`."""
-        scope = {"run_id": run_id, "worker_id": worker_id}
-        self._load(query_executions, scope, files, rows, scratch)
+        # What it needs takes long to import, and most who open a store never load anything.
+        from upperbound.store.bulk import Bulk
+
+        self._load(Bulk(query_executions, {"run_id": run_id, "worker_id": worker_id}, files, rows), scratch)
 
     def load_server(self, run_id: str, files: Sequence[Path], rows: int, scratch: Path) -> None:
         """Load what the server tells of a run, in the place of what was loaded before."""
-        self._load(server_executions, {"run_id": run_id}, files, rows, scratch, SERVER_PLACE)
+        from upperbound.store.bulk import Bulk
+
+        self._load(Bulk(server_executions, {"run_id": run_id}, files, rows, SERVER_PLACE, replaces=True), scratch)
 
     def counts(self, run_id: str) -> dict[str, int]:
         """Return how many queries of a run are there, by worker."""
@@ -79,6 +86,10 @@ class QueryLogRepository:
         chosen = sa.select(*(_QUERIES[name] for name in CALL_COLUMNS))
         known = chosen.where(_QUERIES.run_id == run_id, _QUERIES.server_query_id.is_not(None))
         return _arrow(self._database.rows(known))
+
+    def of_run(self, run_id: str) -> StoredQueries:
+        """Return what answers questions about the queries of a run that are in tables."""
+        return StoredQueries(self._database, run_id)
 
     # The stage --------------------------------------------------------------------------------------------------
 
@@ -97,21 +108,12 @@ class QueryLogRepository:
         with self._database.connection() as connection:
             return len(connection.exec_driver_sql(f"REMOVE @{QUERY_LOG_STAGE}/{run_id}/").all())
 
-    def _load(
-        self,
-        table: sa.Table,
-        scope: Mapping[str, str],
-        files: Sequence[Path],
-        rows: int,
-        scratch: Path,
-        folder: str = "",
-    ) -> None:
-        # What it needs takes long to import, and most who open a store never load anything.
-        from upperbound.store.bulk import Bulk, load
+    def _load(self, bulk: "Bulk", scratch: Path) -> None:
+        from upperbound.store.bulk import load
 
         database = self._open_bulk()
         try:
-            load(database, Bulk(table, scope, files, rows, folder), scratch)
+            load(database, bulk, scratch)
         finally:
             database.close()
 

@@ -66,6 +66,17 @@ class ParentResult:
 
 
 @dataclass(frozen=True)
+class FollowUpResult:
+    """What came of the work after the load."""
+
+    query_log: JsonObject
+    enrichment_status: str
+    enrichment_reason: str | None
+    server_view: JsonObject | None = None
+    """What the server itself says; None leaves what an earlier attempt has learnt."""
+
+
+@dataclass(frozen=True)
 class ResultRow:
     """One row of ``TEST_RESULTS``; a parent's status, phase and times are those of its run."""
 
@@ -92,6 +103,7 @@ class ResultRow:
     figures: dict[str, Any] | None
     summary: dict[str, Any] | None
     query_log: dict[str, Any] | None
+    server_view: dict[str, Any] | None
     environment: dict[str, Any] | None
     failure_reason: str | None
     enrichment_status: str | None
@@ -154,6 +166,14 @@ class ResultRepository:
     def set_enrichment(self, run_id: str, status: str, reason: str | None) -> None:
         """Say how far the server's own view has been fetched, and why no further. Raises :class:`RunNotFound`."""
         self._update_parent(run_id, {"enrichment_status": status, "enrichment_reason": reason})
+
+    def finish_follow_up(self, run_id: str, result: FollowUpResult, *, holder: str | None = None) -> bool:
+        """Write what came of the work after the load; ``holder`` as in :meth:`finish_parent`.
+
+        Raises :class:`RunNotFound`.
+        """
+        values = {name: value for name, value in vars(result).items() if name != "server_view" or value is not None}
+        return self._update_parent(run_id, values, holder=holder)
 
     def get(self, test_id: str) -> ResultRow:
         """Return one result; a run's own has the run's id. Raises :class:`RunNotFound`."""

@@ -5,9 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upperbound.domain.executions import ExecutionFilter, ExecutionOrder
+from upperbound.domain.enrichment_status import EnrichmentStatus
+from upperbound.domain.executions import Execution, ExecutionFilter, ExecutionOrder, QueryLogReader
 from upperbound.errors import QueryLogError
-from upperbound.querylog.analysis import Execution, QueryLogAnalysis
+from upperbound.querylog.analysis import QueryLogAnalysis
 from upperbound.querylog.parquet import log_folder, run_log
 from upperbound.scenario.kinds import LoadMode
 from upperbound.views.view import View
@@ -44,6 +45,13 @@ class QueryExecution(View):
     attempts: int
     """How often it was tried."""
     server_query_id: str | None
+    server_elapsed_ms: int | None
+    """By the server, where it was asked and has told; null otherwise."""
+    server_execution_ms: int | None
+    server_queued_ms: int | None
+    cluster_number: int | None
+    app_overhead_ms: float | None
+    """What the client waited longer than the server took, of queries that were tried once."""
 
 
 class QueryExecutions(View):
@@ -53,7 +61,7 @@ class QueryExecutions(View):
     total: int
     """How many there are on all pages."""
     note: str | None
-    """Why there are none, when the log cannot be read here."""
+    """Why there are none, when the log cannot be read here, or what is missing."""
 
 
 def load_executions(
@@ -74,31 +82,39 @@ def load_executions(
         QueryLogError: a part of its log cannot be read.
     """
     parent = store.results.get(run_id)
-    files, note = log_files(parent, home)
-    if not files:
+    reader, note = open_log(store, parent, home)
+    if reader is None:
         return QueryExecutions(executions=[], total=0, note=note)
-    analysis = QueryLogAnalysis(files)
     # What counts of a run that offers a rate is how long operations took from when they were due.
     wanted = replace(wanted, by_response=parent.load_mode == LoadMode.QPS.value)
-    page = analysis.executions(wanted, order=order, descending=descending, limit=limit, offset=offset)
-    return QueryExecutions(executions=[_entry(one) for one in page.executions], total=page.total, note=None)
+    page = reader.executions(wanted, order=order, descending=descending, limit=limit, offset=offset)
+    return QueryExecutions(executions=[_entry(one) for one in page.executions], total=page.total, note=note)
 
 
-def log_files(parent: "ResultRow", home: Path) -> tuple[tuple[Path, ...], str | None]:
-    """Return the sealed parts of a run's log that this machine has, or why there are none."""
+def open_log(store: "Store", parent: "ResultRow", home: Path) -> tuple[QueryLogReader | None, str | None]:
+    """Return what reads the queries of a run, and what has to be said of them; None and why when none can be read.
+
+    They are in the store's tables or, before they are loaded there and with an embedded store, in files.
+    """
     if parent.query_log is None:
-        return (), NOT_SEALED
+        return None, NOT_SEALED
+    if parent.query_log.get("loaded_rows"):
+        return store.query_log.of_run(parent.run_id), parent.query_log.get("problem")
     kept = parent.query_log.get("path")
     own = log_folder(home / "runs" / parent.run_id)
     folder = Path(kept) if kept and Path(kept).is_dir() else own
     try:
         parts = run_log(folder.parent)
     except QueryLogError as error:
-        return (), error.message
-    if not parts.files and parent.query_log.get("rows"):
-        return (), f"the query log is on the machine that the run was made from, in {kept}"
-    return parts.files, None if parts.files else "no query was recorded"
+        return None, error.message
+    if parts.files:
+        return QueryLogAnalysis(parts.files), None
+    if parent.query_log.get("rows"):
+        if store.query_log.keeps_rows and parent.enrichment_status == EnrichmentStatus.PENDING:
+            return None, "the queries are being loaded into the store"
+        return None, f"the query log is on the machine that the run was made from, in {kept}"
+    return None, "no query was recorded"
 
 
 def _entry(one: Execution) -> QueryExecution:
-    return QueryExecution(**vars(one))
+    return QueryExecution(**vars(one), app_overhead_ms=one.app_overhead_ms)

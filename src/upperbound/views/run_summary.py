@@ -139,6 +139,8 @@ class QueryLog(View):
     """Every record, warmup and failures included."""
     files: int | None
     path: str | None
+    loaded_rows: int | None = None
+    """How many of the records the store's tables have; null for a store that keeps them in files."""
     problem: str | None = None
     """What is missing from the log, and why; null when nothing is."""
 

@@ -1,19 +1,20 @@
 """The figures of a finished run beyond its summary: spread, distribution, and what failures said."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from upperbound.domain.executions import LoggedMessage, SecondCount
 from upperbound.domain.figures import KindFigures, PhaseFigures, merge
 from upperbound.domain.histogram import Histogram, latency_ms
 from upperbound.domain.phases import Phase
 from upperbound.domain.steadiness import Trend, spread
 from upperbound.domain.time_series import stretches
 from upperbound.errors import QueryLogError
-from upperbound.querylog.analysis import LoggedMessage, QueryLogAnalysis, SecondCount
 from upperbound.scenario.run_config import RunConfig
-from upperbound.views.query_log import log_files
+from upperbound.views.query_log import open_log
 from upperbound.views.run_summary import ErrorSummary, Latency, by_kind_of
 from upperbound.views.timing import plan_of
 from upperbound.views.view import View
@@ -141,13 +142,11 @@ def load_statistics(store: "Store", run_id: str, *, home: Path) -> Statistics:
     """Return the spread of a run. Raises :class:`RunNotFound` and :class:`StoreUnreachable`."""
     figures, parent = measured(store, run_id)
     by_kind = _by_kind(store, run_id, figures)
-    files, _ = log_files(parent, home)
+    reader, _ = open_log(store, parent, home)
     counts: list[SecondCount] | None = None
-    if files:
-        try:
-            counts = QueryLogAnalysis(files).seconds()
-        except QueryLogError:
-            counts = None
+    if reader is not None:
+        with contextlib.suppress(QueryLogError):
+            counts = reader.seconds()
     rates = None if counts is None else _rates(counts, math.floor(figures.seconds))
     return Statistics(
         run_id=run_id,
@@ -176,11 +175,11 @@ def load_latency_histogram(store: "Store", run_id: str) -> LatencyHistogram:
 def load_errors(store: "Store", run_id: str, *, home: Path) -> RunErrors:
     """Return what went wrong. Raises :class:`RunNotFound` and :class:`StoreUnreachable`."""
     figures, parent = measured(store, run_id)
-    files, note = log_files(parent, home)
+    reader, note = open_log(store, parent, home)
     messages: list[LoggedMessage] = []
-    if files:
+    if reader is not None:
         try:
-            messages = QueryLogAnalysis(files).messages(MESSAGES)
+            messages = reader.messages(MESSAGES)
         except QueryLogError as error:
             note = error.message
     return RunErrors(

@@ -141,7 +141,11 @@ class Control:
         """Set when the run has started; :attr:`order` says when."""
         self.stopped = threading.Event()
         """Set when the load must end, or must not begin."""
+        self.cut_short = threading.Event()
+        """Set when what the worker does after its load must end as well: it got a signal, so that time is short."""
         self.store_lost = False
+        self._loading = False
+        """Whether the load has drained, and its log is being loaded into the store."""
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._watch = threading.Thread(target=self._keep_watch, name="watch", daemon=True)
 
@@ -202,6 +206,11 @@ class Control:
     def report(self, detail: str) -> None:
         """Say in the heartbeat what the worker is doing, such as ``12 of 50 connections open``."""
         self._detail = detail
+
+    def begin_loading(self) -> None:
+        """Say that the load has drained and its log goes to the store now: that takes as long as it takes."""
+        self._loading = True
+        self._nudge.set()
 
     def request_stop(self) -> None:
         """End the load, as if a STOP had been seen, without waiting for a store that may hang.
@@ -278,6 +287,7 @@ class Control:
             if not self.stopped.is_set():
                 log.info("SIGTERM: the load ends")
             self._stop()
+            self.cut_short.set()
         self._sample(now_ns)
         self._steer(now_ns)
         self._read_events()
@@ -308,6 +318,8 @@ class Control:
         """
         self._sample(now_ns)
         self._steer(now_ns)
+        if self._stop_requested:
+            self.cut_short.set()
         if now_ns - self._reachable_ns >= STORE_LOST_S * 1e9 and not self.store_lost:
             log.warning("the store has been away for %.0f s: the load ends", STORE_LOST_S)
             self.store_lost = True
@@ -460,6 +472,8 @@ class Control:
             return Phase.PREPARING
         if status in {WorkerStatus.COMPLETED, WorkerStatus.FAILED}:
             return Phase.COMPLETED
+        if self._loading:
+            return Phase.PROCESSING
         return Phase.COOLDOWN if self.stopped.is_set() else self.order.phase_at(self._clock.monotonic_ns())
 
     def _take_snapshot(self, load: Load) -> Snapshot:

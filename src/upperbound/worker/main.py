@@ -32,6 +32,7 @@ from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.executor import Executor
 from upperbound.loadgen.recorder import Recorder
 from upperbound.planning.pool_values import RunPools, load_pools
+from upperbound.querylog.loading import load_worker_log
 from upperbound.querylog.parquet import LogParts, seal_worker, spool_folder
 from upperbound.querylog.spool import Manifest, SpoolWriter
 from upperbound.scenario.run_config import RunConfig
@@ -353,8 +354,18 @@ class _Worker:
             self._conclude(recorder, load)
         if self._fatal is not None:
             raise self._fatal
+        self._load_log()
         control.advance(WorkerEvent.DRAINED)
         return WorkerExit.CLEAN
+
+    def _load_log(self) -> None:
+        """Bring the log into a store that keeps queries in tables; what cannot be brought is the orchestrator's."""
+        if not self._store.query_log.keeps_rows:
+            return
+        control, options = self._control, self._options
+        control.begin_loading()
+        control.report("loading the query log into the store")
+        load_worker_log(self._store, self._run_folder, options.run_id, options.worker_id, control.cut_short)
 
     def _conclude(self, recorder: Recorder, load: RunningLoad) -> None:
         """Seal the log and hand the worker's result to the control side, which writes it before the end is reported."""

@@ -247,6 +247,27 @@ class TestDraining:
         done, slow = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, WorkerStatus.DRAINING)
         assert decide(draining(status, done, slow, status_age_s=waited_s, signalled=signalled)) == actions
 
+    @pytest.mark.parametrize(
+        ("waited_s", "actions"),
+        [(11.0, [SetPhase(Phase.PROCESSING)]), (899.9, [SetPhase(Phase.PROCESSING)]), (900.0, [KILL])],
+    )
+    def test_workers_that_only_load_their_logs_are_given_the_time_for_it(
+        self, waited_s: float, actions: list[Action]
+    ) -> None:
+        done, loads = worker(0, WorkerStatus.COMPLETED, exit_code=0), worker(1, WorkerStatus.DRAINING, is_loading=True)
+        assert decide(draining(RunStatus.STOPPING, done, loads, status_age_s=waited_s)) == actions
+
+    def test_a_run_that_was_called_off_does_not_wait_for_them(self) -> None:
+        loads = worker(1, WorkerStatus.DRAINING, is_loading=True)
+        assert decide(draining(RunStatus.CANCELLING, loads, status_age_s=11.0)) == [TERM]
+
+    def test_a_worker_that_is_killed_while_it_loads_its_log_fails_the_run(self) -> None:
+        killed = worker(1, WorkerStatus.DRAINING, is_loading=True, exit_code=-9)
+        done = worker(0, WorkerStatus.COMPLETED, exit_code=0)
+        assert decide(draining(RunStatus.STOPPING, done, killed)) == [
+            Fail("worker_failure: worker-1 was killed by signal SIGKILL; last said: nothing"),
+        ]
+
     @BOTH
     def test_processes_of_another_controller_are_not_signalled(self, status: RunStatus) -> None:
         elsewhere = worker(0, WorkerStatus.DRAINING, local=False)
