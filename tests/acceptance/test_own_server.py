@@ -53,7 +53,7 @@ def password_of(server: EmbeddedServer) -> str:
     return server.password.get_secret_value()
 
 
-def assert_measured(place: Place, outcome: Outcome, server: EmbeddedServer) -> None:
+def assert_measured(place: Place, outcome: Outcome, server: EmbeddedServer, store_url: str | None = None) -> None:
     """Check that a run completed with true figures, and that neither output, store nor files hold the password."""
     summary = place.summary("run.json")
     assert outcome.code == (7 if summary["generator"]["client_bound"] else 0), outcome.text
@@ -65,7 +65,8 @@ def assert_measured(place: Place, outcome: Outcome, server: EmbeddedServer) -> N
         row = connection.execute("SHOW server_version").fetchone()
     assert row is not None
     assert row[0].split()[0] in summary["environment"]["target_version"]
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+    folder = place.home / "runs" / summary["run_id"]
+    log = QueryLog.of_store(store_url, summary["run_id"]) if store_url else QueryLog(folder)
     assert log.count() == summary["total_operations"] + summary["warmup_operations"] == summary["query_log"]["rows"]
     assert log.ask("SELECT DISTINCT kind, rows FROM log ORDER BY ALL DESC")[-1] == ("POINT_LOOKUP", 1)
     assert password_of(server) not in outcome.text
@@ -104,10 +105,14 @@ def test_the_store_may_be_a_postgresql_database(place: Place, debian_server: Emb
     outcome = place.run(
         *("run", str(EXAMPLE), "--set", f"target.url={debian_server.url}", *SHORT, *store), environment=environment
     )
-    assert_measured(place, outcome, debian_server)
+    assert_measured(place, outcome, debian_server, debian_server.url_with_password("store"))
     assert not (place.home / "upperbound.db").exists()
 
-    run_id = place.summary("run.json")["run_id"]
+    summary = place.summary("run.json")
+    run_id = summary["run_id"]
+    kept = summary["query_log"]
+    assert (kept["loaded_rows"], kept["files"], kept["problem"]) == (kept["rows"], 0, None)
+    assert not list(place.home.rglob("*.parquet")), "what is loaded is no more in files"
     listed = place.run("runs", "list", *store, environment=environment)
     assert listed.code == 0
     assert run_id in listed.out

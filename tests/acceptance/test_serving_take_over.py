@@ -83,7 +83,7 @@ def test_a_run_whose_serving_controller_was_killed_is_brought_to_its_end(
     assert run().status is RunStatus.COMPLETED
     assert f"run {run_id} has no controller" in controller.so_far()
     summary = json.loads(place.run("runs", "show", run_id, "--json", "--store", place.store_url).out)
-    log = QueryLog(place.home / "runs" / run_id)
+    log = QueryLog.of_run(place.store_url, run_id, place.home)
     assert log.count("phase = 'MEASUREMENT' AND outcome = 'ok'") == summary["total_operations"] > 0
     assert summary["duration_seconds"] == pytest.approx(10.0, abs=0.3)
     controller.terminate()

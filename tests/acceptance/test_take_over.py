@@ -56,8 +56,8 @@ def kill_when(
     return found[0].run_id
 
 
-def assert_right_totals(place: Place, summary: dict[str, Any]) -> None:
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+def assert_right_totals(place: Place, summary: dict[str, Any], store_url: str) -> None:
+    log = QueryLog.of_run(store_url, summary["run_id"], place.home)
     counted = summary["total_operations"] + summary["failed_operations"] + summary["warmup_operations"]
     assert summary["query_log"]["rows"] == log.count() == counted
     assert log.count("phase = 'MEASUREMENT' AND outcome = 'ok'") == summary["total_operations"] > 0
@@ -76,7 +76,7 @@ def test_a_run_whose_command_was_killed_is_brought_to_its_end(
     assert outcome.code in MEASURED, outcome.text
     assert summary["status"] == RunStatus.COMPLETED
     assert summary["duration_seconds"] == pytest.approx(4.0, abs=0.1)
-    assert_right_totals(place, summary)
+    assert_right_totals(place, summary, store_url)
     assert place.nothing_is_left(), place.leftovers()
 
 
@@ -89,7 +89,7 @@ def test_a_run_that_was_draining_is_brought_to_its_end(place: Place, database: D
     summary = place.summary("run.json")
     assert outcome.code in MEASURED, outcome.text
     assert summary["status"] == RunStatus.COMPLETED
-    assert_right_totals(place, summary)
+    assert_right_totals(place, summary, store_url)
 
 
 def test_of_two_commands_that_take_over_one_does_and_the_other_says_why_not(

@@ -64,7 +64,7 @@ def test_elapsed_time_durations_and_order_are_right_wherever_everybody_is(
     assert before < moment(entry["created_at"]) < started == moment(entry["started_at"])
     assert entry["elapsed_seconds"] == pytest.approx((ended - started).total_seconds(), abs=0.001)
 
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+    log = QueryLog.of_run(postgres_store, summary["run_id"], place.home)
     (first,) = log.ask("SELECT epoch_us(min(started_at)) FROM log")[0]
     assert started - SLACK <= datetime.fromtimestamp(first / 1e6, tz=started.tzinfo)
     assert log.last("ended_at") <= ended + SLACK

@@ -31,6 +31,7 @@ from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.environment import describe_environment
+from upperbound.orchestrator.follow_up import FollowUp
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.pool_sampling import PoolWatcher
@@ -291,6 +292,7 @@ class Orchestrator:
                 launch=lambda worker_id, group_id: self._launch_one(run_id, config, worker_id, group_id),
                 end_sessions=lambda: self._clear(run_id, config),
             ),
+            follow_up=self._follow_up(run_id, holder=self._owner),
             ticked=self._ticked,
         )
         try:
@@ -301,6 +303,10 @@ class Orchestrator:
             return
         if watch is not None:
             self._pollers[run_id] = WarehousePoller(self._store, self._clock, run_id, watch)
+
+    def _follow_up(self, run_id: str, *, holder: str | None = None) -> FollowUp:
+        """Return what is to be done when the load is over."""
+        return FollowUp(self._store, self._clock, run_id, self.run_folder(run_id), None, holder=holder)
 
     def _clear(self, run_id: str, config: RunConfig) -> int:
         """End the sessions of the run's workers on the target."""

@@ -156,6 +156,7 @@ def result_row(
         figures=measured.to_json() if measured else None,
         summary=None,
         query_log=None,
+        server_view=None,
         environment=None,
         failure_reason=None,
         enrichment_status=None,
