@@ -140,6 +140,21 @@ def carry_on(
     return exit_code(summary)
 
 
+def process_again(run: str, settings: Settings, *, clock: Clock | None = None) -> RunSummary:
+    """Finish what follows the load of a run that has ended, and return its summary, which is kept with it.
+
+    Raises:
+        UpperboundError: there is no such run, it has not ended, or the store cannot be reached.
+    """
+    clock = clock or SystemClock()
+    with open_store(settings.store_url, migrate=False) as store:
+        run_id = store.runs.resolve(run)
+        control = Orchestrator(store, LocalLauncher(), clock, settings.home)
+        with run_log(store, clock, run_id, control.run_folder(run_id), debug=settings.debug):
+            control.process_again(run_id)
+        return keep_summary(store, run_id)
+
+
 @dataclass(frozen=True)
 class _Run:
     """One run and everything around it."""

@@ -119,6 +119,30 @@ def adopt(run: RunId, json_path: JsonPath = None, quiet: Quiet = False, store: S
     raise typer.Exit(carry_on(run, load_settings(store=store), json_path=json_path, quiet=quiet))
 
 
+@app.command("retry-enrichment")
+def retry_enrichment(run: RunId, as_json: AsJson = False, store: Store = None) -> None:
+    """Finish what follows the load of a run.
+
+    Loads queries that are not in the store yet and asks the run's server once more for its own view. Nothing is doubled
+    however often this is done. Exits with 4 when something is still missing.
+    """
+    from upperbound.cli.exit_codes import ExitCode
+    from upperbound.cli.running import process_again
+    from upperbound.cli.settings import load_settings
+    from upperbound.domain.enrichment_status import EnrichmentStatus
+
+    summary = process_again(run, load_settings(store=store))
+    told, log = summary.enrichment, summary.query_log
+    if as_json:
+        typer.echo(json.dumps({"enrichment": told.model_dump(), "query_log": log.model_dump()}, indent=2))
+    else:
+        typer.echo(f"run {summary.run_id}: enrichment {told.status}" + (f": {told.reason}" if told.reason else ""))
+        where = f"{log.loaded_rows:,} of {log.rows:,} in the store" if log.loaded_rows is not None else "in files"
+        typer.echo(f"queries: {where}")
+    if told.status not in (EnrichmentStatus.COMPLETED, EnrichmentStatus.SKIPPED):
+        raise typer.Exit(ExitCode.RUN_FAILED)
+
+
 app.command("set")(set_run)
 app.command()(logs)
 

@@ -95,6 +95,37 @@ def ddl(
         raise ConfigurationError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    store: Store = None,
+) -> None:
+    """Remove files that runs have left on the stage of a Snowflake store.
+
+    Files of runs that are under way are left alone, and so are those of a run whose queries are not all in the store:
+    they may be the only ones. `upperbound runs retry-enrichment` loads them first.
+    """
+    from upperbound.orchestrator.orphans import Orphan, find_orphans
+    from upperbound.store.engine import open_store
+
+    with open_store(_settings(store).store_url, migrate=False) as opened:
+        found = find_orphans(opened)
+        for orphan in found:
+            removed = orphan.may_go and not dry_run
+            if removed:
+                opened.query_log.remove_staged(orphan.run_id)
+            done = "removed" if removed else "to be removed" if orphan.may_go else "kept"
+            typer.echo(
+                f"{done:14} {orphan.files} files, {orphan.size_bytes:,} bytes of run {orphan.run_id}: {orphan.why}"
+            )
+
+    def files(chosen: list[Orphan]) -> int:
+        return sum(orphan.files for orphan in chosen)
+
+    gone = files([orphan for orphan in found if orphan.may_go])
+    typer.echo(f"{gone} files {'would be' if dry_run else 'were'} removed, {files(found) - gone} kept")
+
+
 def _settings(url: str | None) -> "Settings":
     from upperbound.cli.settings import load_settings
 

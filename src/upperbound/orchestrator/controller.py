@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from pydantic import SecretStr
 
 from upperbound.clock import Clock
+from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.errors import IllegalTransition, RunFailed, StoreError, UpperboundError
 from upperbound.orchestrator.driving import OnTick, RunControl, bring_to_end
@@ -44,6 +45,10 @@ class ManyRuns(RunControl, Protocol):
 
     def renew_run(self, run_id: str, *, target_url: str | None = None, password: SecretStr | None = None) -> None:
         """Check a prepared run once more."""
+        ...
+
+    def process_again(self, run_id: str) -> None:
+        """Load what of a run is not loaded yet, and ask its server once more."""
         ...
 
     def leave(self, run_id: str) -> None:
@@ -103,6 +108,8 @@ class Controller:
         self._listeners: list[OnTick] = []
         self._hopeless: set[str] = set()
         """Runs that could not be taken over, which trying again would not change."""
+        self._processing: set[str] = set()
+        """Runs that have ended and are processed once more."""
         self._closing = threading.Event()
         self._seeker: threading.Thread | None = None
 
@@ -227,6 +234,42 @@ class Controller:
             with contextlib.suppress(StoreError):
                 self._tell(self._store.runs.get(run_id))
         return status
+
+    def process_again(self, run_id: str) -> None:
+        """Begin to load what of a run is not loaded yet and to ask its server once more, in a thread of its own.
+
+        Raises:
+            RunNotFound: there is no such run.
+            IllegalTransition: it has not ended, or this is under way.
+        """
+        run = self._store.runs.get(run_id)
+        with self._lock:
+            if run_id in self._processing or run_id in self._carried:
+                raise IllegalTransition(f"the results of run {run_id} are being made", hint="wait for their end")
+            if run.status not in TERMINAL:
+                raise IllegalTransition(f"run {run_id} is {run.status.value}", hint="wait for its end")
+            self._refuse_when_closing()
+            self._processing.add(run_id)
+        self._store.results.set_enrichment(run_id, EnrichmentStatus.PENDING, None)
+        # A process that ends meanwhile may take this along: it can be asked for again.
+        threading.Thread(target=self._process_again, args=(run_id,), name=f"again {run_id}", daemon=True).start()
+
+    def _process_again(self, run_id: str) -> None:
+        folder = self._control.run_folder(run_id)
+        try:
+            with run_log(self._store, self._clock, run_id, folder, debug=self._debug):
+                try:
+                    self._control.process_again(run_id)
+                    self._finish(run_id)
+                except UpperboundError as error:
+                    log.warning("run %s could not be processed again: %s", run_id, error)
+                    with contextlib.suppress(StoreError):
+                        self._store.results.set_enrichment(run_id, EnrichmentStatus.FAILED, str(error))
+                except Exception:
+                    log.exception("processing run %s again met a defect", run_id)
+        finally:
+            with self._lock:
+                self._processing.discard(run_id)
 
     def drop(self, run_id: str) -> None:
         """Let go of what is held for a run that is about to be deleted."""

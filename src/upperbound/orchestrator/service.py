@@ -16,7 +16,7 @@ from upperbound.clock import Clock
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.resize import worker_capacity, worker_name
-from upperbound.domain.run_state import RunEvent, next_status
+from upperbound.domain.run_state import TERMINAL, RunEvent, next_status
 from upperbound.errors import (
     ConfigurationError,
     IllegalTransition,
@@ -31,6 +31,7 @@ from upperbound.launchers.base import Launcher, WorkerHandle, WorkerSpec
 from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.environment import describe_environment
+from upperbound.orchestrator.finish import collect
 from upperbound.orchestrator.follow_up import FollowUp
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
@@ -251,6 +252,30 @@ class Orchestrator:
         with contextlib.suppress(StoreError):
             self._store.value_pools.sweep()
         return row
+
+    def process_again(self, run_id: str) -> None:
+        """Load queries of a run that has ended which are not in the store yet, and ask its server once more.
+
+        May take minutes; what came of it is in the run's result. May be repeated, also after it was cut off.
+
+        Raises:
+            RunNotFound: there is no such run.
+            IllegalTransition: it has not ended.
+        """
+        run = self._store.runs.get(run_id)
+        if run.status not in TERMINAL or run.phase is not Phase.COMPLETED:
+            raise IllegalTransition(
+                f"run {run_id} is {run.status.value}, phase {run.phase.value}: its results are still being made",
+                hint="wait for its end",
+            )
+        follow_up = self._follow_up(run_id)
+        before = self._store.results.get(run_id)
+        collected = collect(self._store, run_id, list(run.worker_targets), self.run_folder(run_id))
+        status, reason = follow_up.first_status
+        self._store.results.set_enrichment(run_id, status.value, reason)
+        if follow_up.is_needed:
+            path = (before.query_log or {}).get("path", collected.query_log["path"])
+            follow_up.work(collected.worker_rows, {**collected.query_log, "path": path})
 
     def leave(self, run_id: str) -> None:
         """Let :meth:`drive` return without ending the run; see :meth:`RunLoop.leave`."""

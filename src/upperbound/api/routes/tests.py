@@ -9,7 +9,7 @@ from pydantic import Field
 
 from upperbound.api.detail import load_detail
 from upperbound.api.errors import CHANGE, READ, problem_responses
-from upperbound.api.lifecycle import RunState, StartRequest, StopRequest, again, prepare, start, stop
+from upperbound.api.lifecycle import RunState, StartRequest, StopRequest, again, prepare, run_state, start, stop
 from upperbound.api.parameters import (
     Credentials,
     Overrides,
@@ -101,6 +101,21 @@ async def rerun_test(
 ) -> RunState:
     """Make a run that is PREPARED of the scenario and the seed of another."""
     return await again(services, response, test_id, credentials=given.credentials if given else None)
+
+
+@router.post(
+    "/{test_id}/retry-enrichment",
+    status_code=202,
+    summary="Finish what follows the load",
+    responses=problem_responses(*CHANGE, 404, 409),
+)
+async def retry_enrichment(test_id: RunId, services: Services) -> RunState:
+    """Load queries that are not in the store yet, and ask the run's server once more for its own view.
+
+    Returns at once; ``enrichment`` of the run says how far it has come. Nothing is doubled however often this is done.
+    """
+    await in_thread(services.controller.process_again, test_id)
+    return await run_state(services, test_id)
 
 
 @router.get("", summary="List runs", responses=problem_responses(*READ))
