@@ -18,7 +18,7 @@ from upperbound.clock import Clock
 from upperbound.store.address import StoreAddress
 from upperbound.store.dialects import Write
 from upperbound.store.failures import store_failure
-from upperbound.store.snowflake.connect import RECYCLE_S, connect, require_packages
+from upperbound.store.snowflake.connect import RECYCLE_S, STATEMENT_S, connect, require_packages
 from upperbound.store.snowflake.locks import begin_locked
 from upperbound.store.types import to_json
 
@@ -97,7 +97,7 @@ class Database:
         if self.dialect == "sqlite":
             return _connect_sqlite(self.address)
         if self.dialect == "snowflake":
-            return connect(self.address, self._statement_s)
+            return connect(self.address, self._statement_s or STATEMENT_S)
         return _connect_postgresql(self.address, parameters["context"])
 
     def observe(self, clock: Clock, seen: Callable[[float], None]) -> None:

@@ -1,22 +1,18 @@
-"""Connections to Snowflake, and what their failures mean to a user. The driver is imported here alone, and late."""
+"""Connections to Snowflake, and what their failures mean to a user. The driver is imported late."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from upperbound.domain.outcomes import Outcome
-from upperbound.errors import ConfigurationError, TargetAuthFailed, TargetError, TargetMismatch, TargetUnreachable
+from upperbound.errors import TargetAuthFailed, TargetMismatch, TargetUnreachable
+from upperbound.snowflake_login.connecting import connect, require_driver
+from upperbound.snowflake_login.decision import Login, Value
+from upperbound.snowflake_login.failures import LoginFailed, Reason, facts_of, one_line
 from upperbound.targets.sf_codes import classify
-from upperbound.targets.sf_files import read_token
-from upperbound.targets.sf_login import Login, Value
 from upperbound.targets.sf_session_type import Session
 
-INSTALL: Final = 'pip install "upperbound[snowflake]"'
 LOGIN_TIMEOUT_S: Final = 30
-_LOGGERS: Final = ("snowflake.connector", "sf_core")
-"""They tell of each statement, and warn of clouds that this machine is not in."""
-_BROKEN: Final = (Outcome.CONNECTION_LOST, Outcome.AUTH)
 
 
 @dataclass(frozen=True)
@@ -64,16 +60,6 @@ class SnowflakeInfo:
         return f"Snowflake account {self.login.address}"
 
 
-def require_driver() -> None:
-    """Raise :class:`ConfigurationError` unless Snowflake's driver is installed."""
-    try:
-        import snowflake.connector  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError(
-            f"Snowflake's driver is not installed here: {error.name or error}", hint=f"install it: {INSTALL}"
-        ) from None
-
-
 def driver_version() -> str:
     """Return name and version of the driver. Raises :class:`ConfigurationError` when there is none."""
     require_driver()
@@ -89,56 +75,22 @@ def open_session(info: SnowflakeInfo) -> Session:
     :class:`TargetAuthFailed` when it refuses the login, and :class:`ConfigurationError` without the driver. No message
     holds anything secret.
     """
-    require_driver()
-    import snowflake.connector
-
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    login = info.login
-    secrets = dict(login.secrets)
-    if login.token_file is not None:
-        secrets["token"] = read_token(login.token_file)
-    parameters: dict[str, Any] = {
-        "login_timeout": info.login_timeout_s,
-        "enable_server_session_keep_alive_auto_detection": False,
-        **login.parameters,
-    }
-    parameters |= {key: secret.get_secret_value() for key, secret in secrets.items()}
-    parameters |= {
+    options = {
         "paramstyle": "qmark",
         "autocommit": True,
         "application": "Upperbound",
         "session_parameters": info.settings.parameters(),
     }
+    defaults = {
+        "login_timeout": info.login_timeout_s,
+        "enable_server_session_keep_alive_auto_detection": False,
+    }
     try:
-        return snowflake.connector.connect(**parameters)
-    except snowflake.connector.errors.Error as error:
-        # The driver's error may keep what it was called with: it does not go with ours.
-        failure = explain_failure(error, info, [secret.get_secret_value() for secret in secrets.values()])
-    raise failure
-
-
-def explain_failure(error: Exception, info: SnowflakeInfo, secrets: Sequence[str] = ()) -> TargetError:
-    """Return the error to raise for a session that could not be opened."""
-    code, sqlstate, text = facts_of(error)
-    said = _one_line(text)
-    for secret in secrets:
-        said = said.replace(secret, "***") if secret else said
-    where = info.address
-    if _is_refusal(code, said):
-        return TargetAuthFailed(f"{where} refuses the login: {said}", hint=_login_hint(info.login))
-    if classify(code, sqlstate) is Outcome.RESOURCE_EXHAUSTED:
-        return TargetUnreachable(f"{where} takes no session now: {said}", hint="try again in a moment")
-    return TargetUnreachable(
-        f"{where} cannot be reached: {said}", hint="check the account, the host, and whether a proxy is needed"
-    )
-
-
-def facts_of(error: Exception) -> tuple[int | None, str, str]:
-    """Return a driver's error as vendor code, SQLSTATE and message; None for one without a code."""
-    code = getattr(error, "errno", None)
-    text = str(getattr(error, "raw_msg", "") or getattr(error, "msg", "") or error)
-    return code if isinstance(code, int) and code >= 0 else None, str(getattr(error, "sqlstate", "") or ""), text
+        return connect(info.login, options, defaults)
+    except LoginFailed as failed:
+        no_way = failed.reason in (Reason.BUSY, Reason.UNREACHABLE)
+        error = TargetUnreachable if no_way else TargetAuthFailed
+        raise error(failed.told(info.address), hint=failed.hint) from None
 
 
 def outcome_of(error: Exception) -> tuple[Outcome, str, str, bool]:
@@ -146,7 +98,7 @@ def outcome_of(error: Exception) -> tuple[Outcome, str, str, bool]:
     code, sqlstate, text = facts_of(error)
     outcome = classify(code, sqlstate)
     broken = outcome is Outcome.CONNECTION_LOST or (outcome is Outcome.AUTH and code is not None and code >= 390_000)
-    return outcome, f"{code:06d}" if code is not None and code >= 100 else "", _one_line(text), broken
+    return outcome, f"{code:06d}" if code is not None and code >= 100 else "", one_line(text), broken
 
 
 def query(connection: Session, text: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
@@ -175,27 +127,3 @@ def query(connection: Session, text: str, values: Sequence[object] = ()) -> list
 def value_of(row: Mapping[str, Any], *names: str) -> Any:
     """Return the value of the first of ``names`` that a row has; None when it has none of them."""
     return next((row[name] for name in names if name in row), None)
-
-
-def _is_refusal(code: int | None, said: str) -> bool:
-    if code is not None and 390_000 <= code < 400_000:
-        return True
-    words = (
-        *("incorrect username or password", "authentication", "jwt", "invalid oauth", "not authorized", "token"),
-        "attestation",
-    )
-    return code == 250_001 and any(word in said.lower() for word in words)
-
-
-def _login_hint(login: Login) -> str:
-    what = {
-        "SNOWFLAKE_JWT": "check that the user has the public key (DESCRIBE USER shows its fingerprint)",
-        "OAUTH": "the token may have expired: get a new one",
-        "PROGRAMMATIC_ACCESS_TOKEN": "the token may have expired, or a network policy may be missing for its user",
-    }
-    return f"{what.get(login.method.value, 'check user and password')}; they are from {login.source}"
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line or "no reason given"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pydantic import SecretStr
 
 from upperbound.scenario.targets import SnowflakeTarget
+from upperbound.snowflake_login.decision import Value, decide_login
+from upperbound.snowflake_login.files import gather
 from upperbound.targets.sf_connection import SessionSettings, SnowflakeInfo
-from upperbound.targets.sf_files import gather
-from upperbound.targets.sf_login import Value, decide_login
 
 
 def snowflake_info(

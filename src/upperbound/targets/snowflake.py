@@ -1,6 +1,7 @@
 """Snowflake as a target: log in, check, and execute."""
 
-from upperbound.targets.sf_connection import SnowflakeInfo, driver_version, open_session, require_driver
+from upperbound.snowflake_login.connecting import require_driver
+from upperbound.targets.sf_connection import SnowflakeInfo, driver_version, open_session
 from upperbound.targets.sf_preflight import SnowflakeReport, preflight
 from upperbound.targets.sf_sampling import max_value, sample_blocks, sampled_kind
 from upperbound.targets.sf_session_type import Session

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from upperbound.errors import ConfigurationError
+from upperbound.snowflake_login.decision import Given, decide_login
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session
-from upperbound.targets.sf_login import Given, decide_login
 
 
 def test_without_the_driver_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,20 @@
 """Connections to a Snowflake store.
 
-Each one is opened with what the URL, ``connections.toml`` and files say at that moment, so that a token or a key that
-was renewed meanwhile is taken up. A pool gives a connection up before the token it was opened with ends.
+Each one is opened with what the URL, ``connections.toml``, the environment and files say at that moment, so that a
+token or a key that was renewed meanwhile is taken up. A pool gives a connection up before the token it was opened with
+ends.
 """
 
-import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from upperbound.errors import ConfigurationError
-from upperbound.store.address import StoreAddress
+from upperbound.errors import ConfigurationError, StoreError, StoreUnreachable
+from upperbound.snowflake_login.connecting import connect as open_session
+from upperbound.snowflake_login.decision import Asker, Login, decide_login
+from upperbound.snowflake_login.failures import LoginFailed, Reason
+from upperbound.snowflake_login.files import gather
+from upperbound.store.address import PASSWORD_VARIABLE, StoreAddress
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -53,12 +56,9 @@ _CLIENT: Final[Mapping[str, Any]] = {
     # Which cloud this process is in is asked of addresses that may not answer.
     "platform_detection_timeout_seconds": 0,
 }
-CONTAINER_TOKEN: Final = Path("/snowflake/session/token")
-"""Where Snowpark Container Services keep the token of a container, and renew it every few minutes."""
-_LOGGERS: Final = ("snowflake.connector", "sf_core")
-"""They tell of each statement, and warn of clouds that this machine is not in."""
-_TOKENS: Final = frozenset({"OAUTH", "PROGRAMMATIC_ACCESS_TOKEN", "WORKLOAD_IDENTITY"})
-"""Authenticators whose secret is a token."""
+_ASKER: Final = Asker(f"the store's URL, {PASSWORD_VARIABLE} or the environment", "{key} in the URL", PASSWORD_VARIABLE)
+_LATER: Final = (Reason.BUSY, Reason.UNREACHABLE, Reason.EXPIRED, Reason.TOKEN)
+"""Reasons that may be gone in a moment: a token is renewed by whoever gave it out."""
 
 
 def require_packages() -> None:
@@ -73,48 +73,37 @@ def require_packages() -> None:
         ) from None
 
 
-def connect(address: StoreAddress, statement_s: int | None = None) -> "SnowflakeConnection":
-    """Open one connection, in autocommit mode and in UTC. Raises the connector's errors.
+def connect(address: StoreAddress, statement_s: int = STATEMENT_S) -> "SnowflakeConnection":
+    """Open one connection, in autocommit mode and in UTC; ``statement_s`` is how long a statement may take.
 
-    ``statement_s`` is how long a statement may take, :data:`STATEMENT_S` if it is None.
+    Raises :class:`StoreUnreachable` when the same call may succeed later, and :class:`StoreError` when nothing says how
+    to log in or the login is refused; neither holds anything secret.
     """
-    import snowflake.connector
-
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    parameters = connect_parameters(address)
-    if statement_s is not None:
-        parameters["query_timeout"] = statement_s
-        parameters["session_parameters"]["STATEMENT_TIMEOUT_IN_SECONDS"] = statement_s
-    return snowflake.connector.connect(**parameters)
-
-
-def connect_parameters(address: StoreAddress, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what the connector is called with; it holds the secret and must not be shown."""
-    environ = os.environ if environ is None else environ
-    given: dict[str, Any] = dict(address.parameters)
-    if "port" in given:
-        given["port"] = int(given["port"])
-    if "account" not in given and "host" not in given and "connection_name" not in given:
-        given |= _without_account(environ)
-    if address.password is not None:
-        given[_secret_name(given)] = address.password.get_secret_value()
-    return {**_CLIENT, **given, "session_parameters": dict(_SESSION)}
+    session = {**_SESSION, "STATEMENT_TIMEOUT_IN_SECONDS": statement_s}
+    options = {**_CLIENT, "query_timeout": statement_s, "session_parameters": session}
+    try:
+        return open_session(store_login(address), options)
+    except ConfigurationError as error:
+        raise StoreError(f"{address.shown} cannot be logged in to: {error.message}", hint=error.hint) from None
+    except LoginFailed as failed:
+        kind = StoreUnreachable if failed.reason in _LATER else StoreError
+        raise kind(failed.told(address.shown), hint=failed.hint) from None
 
 
-def _without_account(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return where a URL leads that says neither an account nor an entry: to the default one; in a container, home."""
-    named = environ.get("SNOWFLAKE_DEFAULT_CONNECTION_NAME")
-    host, account = environ.get("SNOWFLAKE_HOST"), environ.get("SNOWFLAKE_ACCOUNT")
-    if named is None and host and account and CONTAINER_TOKEN.exists():
-        token = {"authenticator": "OAUTH", "token_file_path": str(CONTAINER_TOKEN)}
-        return {"host": host, "account": account, **token}
-    return {"connection_name": named or "default"}
+def store_login(address: StoreAddress, environment: Mapping[str, str] | None = None) -> Login:
+    """Return how to log in to a store: as to a target, with the keys of its URL in place of those of a scenario.
 
-
-def _secret_name(given: Mapping[str, str]) -> str:
-    """Return what the one secret is called by the connector: it depends on how one logs in."""
-    authenticator = given.get("authenticator", "").upper()
-    if authenticator == "SNOWFLAKE_JWT" or "private_key_file" in given:
-        return "private_key_password"
-    return "token" if authenticator in _TOKENS else "password"
+    Raises :class:`ConfigurationError` when nothing says how, or a file cannot be read.
+    """
+    wanted: dict[str, str | int | float | bool] = {**address.parameters}
+    name = wanted.pop("connection_name", None)
+    if "port" in wanted:
+        wanted["port"] = int(wanted["port"])
+    given = gather(
+        wanted,
+        None if name is None else str(name),
+        os.environ if environment is None else environment,
+        secret=address.password,
+        asker=_ASKER,
+    )
+    return decide_login(given)

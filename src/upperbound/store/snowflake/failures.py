@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable, UpperboundError
+from upperbound.snowflake_login.failures import is_refusal
 from upperbound.store.address import PASSWORD_VARIABLE, StoreAddress
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ _NO_SCHEMA: Final = frozenset({90_105, 90_106})
 _NO_RIGHT: Final = frozenset({3_001, 3_003, 3_004})
 _CONNECT: Final = 250_001
 _CODE: Final = re.compile(r"^(?:\d{6} \(\w+\): )+|^\d{6}: ")
-_LOGIN: Final = re.compile(
-    r"incorrect username or password|authentication|password|JWT|token|private key|passphrase|MFA|role .* (not|does)"
-    r"|not authorized|IP address|locked|network policy",
-    re.IGNORECASE,
-)
 
 
 def is_conflict(error: "errors.Error") -> bool:
@@ -78,7 +74,7 @@ _RETRY: Final = "try again in a moment; a run that is under way does so by itsel
 
 def _other(error: "errors.Error", said: str, address: StoreAddress) -> UpperboundError:
     """Judge by what is less certain than a number: a range of numbers, words, an SQLSTATE."""
-    if 390_000 <= error.errno < 400_000 or (error.errno == _CONNECT and _LOGIN.search(said)):
+    if is_refusal(error.errno, said):
         return StoreError(
             f"{address.shown} refuses the login: {said}",
             hint=f"check the entry of connections.toml, or user, account and {PASSWORD_VARIABLE}",

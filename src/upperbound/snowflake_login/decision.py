@@ -1,7 +1,7 @@
-"""How to log in to Snowflake: decided from a scenario, an entry of ``connections.toml`` and the environment.
+"""How to log in to Snowflake: decided from what asks for it, an entry of ``connections.toml`` and the environment.
 
-Nothing is read here and nothing is opened: see :mod:`upperbound.targets.sf_files` and
-:mod:`upperbound.targets.sf_connection`.
+What asks is a scenario's target or the URL of a store. Nothing is read here and nothing is opened: see
+:mod:`upperbound.snowflake_login.files` and :mod:`upperbound.snowflake_login.connecting`.
 """
 
 import re
@@ -16,8 +16,6 @@ from pydantic import SecretStr
 from upperbound.errors import ConfigurationError
 
 Value = str | int | float | bool
-CONTAINER_TOKEN: Final = "/snowflake/session/token"  # noqa: S105 - a path
-"""Where Snowpark Container Services keep the token of a container; renewed every few minutes."""
 
 
 class Method(StrEnum):
@@ -86,7 +84,46 @@ _ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Variables that Snowflake's own tools read, by the parameter each stands for."""
 _PROOFS: Final = frozenset({"authenticator", "password", "token", "token_file_path", "private_key", "private_key_file"})
-"""What says how to log in, in an entry or in the environment."""
+"""What says how to log in, in an entry, in the environment or in a store's URL."""
+_PLACE: Final = ("host", "port", "protocol")
+"""Where an account is; of no use for another one."""
+_USED: Final[Mapping[Method, frozenset[str]]] = MappingProxyType(
+    {
+        Method.PASSWORD: frozenset({"password"}),
+        Method.OKTA: frozenset({"password"}),
+        Method.KEY_PAIR: frozenset({"private_key", "private_key_file", "private_key_password"}),
+        **{method: frozenset({"token"}) for method in _TAKES_TOKEN},
+    }
+)
+"""What of the proofs a method takes; the others are not handed on."""
+_NEEDED: Final[Mapping[Method, tuple[str, ...]]] = MappingProxyType(
+    {
+        Method.PASSWORD: ("account", "user", "password"),
+        Method.OKTA: ("account", "user", "password"),
+        Method.KEY_PAIR: ("account", "user", "private_key_file"),
+        Method.OAUTH: ("account", "token"),
+        Method.PROGRAMMATIC_ACCESS_TOKEN: ("account", "user", "token"),
+        Method.WORKLOAD_IDENTITY: ("account", "workload_identity_provider"),
+        Method.OAUTH_CLIENT_CREDENTIALS: ("account", "oauth_client_id", "oauth_client_secret"),
+    }
+)
+"""What has to be there."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """How messages speak of what asks for the login."""
+
+    source: str = "the environment"
+    """Where a login without an entry comes from."""
+    place: str = "target.{key}"
+    """Where it would name an account or a user."""
+    secret: str = "SNOWFLAKE_PASSWORD"  # noqa: S105 - the name of a variable
+    """What holds a password beside the files."""
+
+
+TARGET: Final = Asker()
+"""The target of a scenario."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +131,9 @@ class Given:
     """Everything that says how to log in, as it was found."""
 
     wanted: Mapping[str, Value] = field(default_factory=dict)
-    """The scenario's: account, user, role, warehouse, database, schema; none of them secret."""
+    """The asker's own words, such as account, user, role, warehouse, database, schema; none of them secret."""
     connection_name: str | None = None
-    """The scenario's."""
+    """The entry that the asker names."""
     entries: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
     """Entries of ``connections.toml`` by name."""
     default_name: str | None = None
@@ -104,10 +141,11 @@ class Given:
     file: str = "connections.toml"
     """Where the entries were found, or would be, for messages."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    has_container_token: bool = False
-    """Whether there is a file at :data:`CONTAINER_TOKEN`."""
+    container_token: str | None = None
+    """The file with the token of the container around; None outside of one."""
     secret: SecretStr | None = None
-    """A password, a token or a passphrase that was given for this run alone."""
+    """A password, a token or a passphrase that was given beside the files."""
+    asker: Asker = TARGET
 
 
 @dataclass(frozen=True)
@@ -144,30 +182,30 @@ class Login:
 def decide_login(given: Given) -> Login:
     """Return how to log in.
 
-    A scenario's own words win over those of the entry, and these over the environment's; a variable for one key of one
-    entry (``SNOWFLAKE_CONNECTIONS_BENCH_ROLE``) wins over the entry. An entry is taken when it is named, by the
-    scenario or by SNOWFLAKE_DEFAULT_CONNECTION_NAME, or when it is the default one and the scenario names no account.
-    Within a container of Snowflake's, without any of that, its token is used.
+    The asker's own words win over those of the entry, and these over the environment's; a variable for one key of one
+    entry (``SNOWFLAKE_CONNECTIONS_BENCH_ROLE``) wins over the entry. An entry is taken when it is named, by the asker
+    or by SNOWFLAKE_DEFAULT_CONNECTION_NAME, or when it is the default one and the asker names neither account nor
+    host. Within a container of Snowflake's, without any of that, its token is used.
 
     Raises:
         ConfigurationError: something is missing, is not there, or asks a person for every connection.
     """
     name, entry = _entry(given)
     variables = _variables(given.environment)
-    found = variables | entry
-    if _PROOFS & entry.keys():
-        # Proofs of two ways in do not mix: a password beside an entry's key would decide for another method.
-        found = {key: value for key, value in variables.items() if key not in _PROOFS} | entry
-    found |= given.wanted
-    source = f"entry {name} of {given.file}" if name is not None else "the environment"
+    found = _over(_over(variables, entry), given.wanted)
+    if "account" in variables and str(found["account"]).upper() != str(variables["account"]).upper():
+        found = {key: value for key, value in found.items() if key not in _PLACE or key in {**entry, **given.wanted}}
     token_file = str(found.pop("token_file_path")) if "token_file_path" in found else None
-    if name is None and given.has_container_token and not _PROOFS & found.keys() and token_file is None:
-        found, token_file, source = found | {"authenticator": "OAUTH"}, CONTAINER_TOKEN, "the container's token"
+    source = given.asker.source if name is None else f"entry {name} of {given.file}"
+    if name is None and token_file is None and _is_at_home(given, found, variables):
+        found, token_file, source = found | {"authenticator": "OAUTH"}, given.container_token, "the container's token"
         found.pop("user", None)
     if given.secret is not None:
         found |= {_place_of_secret(found): given.secret.get_secret_value()}
     method = _method(found, token_file, source)
     _check(found, method, token_file, source, given)
+    needless = _PROOFS - {"authenticator"} - _USED.get(method, frozenset())
+    found = {key: value for key, value in found.items() if key not in needless}
     parameters = {key: value for key, value in found.items() if not _is_secret(key, value)}
     if method is not Method.OKTA:
         parameters["authenticator"] = method.value
@@ -180,10 +218,27 @@ def decide_login(given: Given) -> Login:
     )
 
 
+def _over(lower: Mapping[str, Value], upper: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what two places say together, the upper one first.
+
+    Proofs of two ways in do not mix: a password beside another place's key would decide for another method.
+    """
+    if (_PROOFS - {"authenticator"}) & upper.keys():
+        lower = {key: value for key, value in lower.items() if key not in _PROOFS}
+    return {**lower, **upper}
+
+
+def _is_at_home(given: Given, found: Mapping[str, Value], variables: Mapping[str, Value]) -> bool:
+    """Tell whether the account around this container is meant, to which its token belongs."""
+    if given.container_token is None or given.secret is not None or _PROOFS & found.keys():
+        return False
+    return "host" not in given.wanted and found.get("account") == variables.get("account")
+
+
 def _entry(given: Given) -> tuple[str | None, dict[str, Value]]:
     """Return the entry to take, under the connector's names; no name and nothing when none is taken."""
     named = given.connection_name or given.environment.get("SNOWFLAKE_DEFAULT_CONNECTION_NAME")
-    if given.connection_name is None and "account" in given.wanted:
+    if given.connection_name is None and {"account", "host"} & given.wanted.keys():
         return None, {}
     name = named or given.default_name or "default"
     if name not in given.entries:
@@ -210,15 +265,18 @@ def _is_secret(key: str, value: object) -> bool:
 def _plain(values: Mapping[str, object]) -> dict[str, Value]:
     """Return values under the connector's names, without those that are no parameters or are ours to decide."""
     named = {_ALIASES.get(key.lower(), key.lower()): value for key, value in values.items()}
-    return {key: value for key, value in named.items() if isinstance(value, Value) and key not in _OURS}
+    plain = {key: value for key, value in named.items() if isinstance(value, Value) and key not in _OURS}
+    port = plain.get("port")
+    return plain | {"port": int(port)} if isinstance(port, str) and port.isascii() and port.isdigit() else plain
 
 
 def _place_of_secret(found: Mapping[str, Value]) -> str:
-    """Return which parameter a secret is that was given for this run."""
+    """Return which parameter a secret is that was given beside the files."""
     said = str(found.get("authenticator", "")).upper()
     if said in _TAKES_TOKEN:
         return "token"
-    return "private_key_password" if said == Method.KEY_PAIR or "private_key_file" in found else "password"
+    has_key = bool({"private_key", "private_key_file"} & found.keys())
+    return "private_key_password" if said == Method.KEY_PAIR or (has_key and not said) else "password"
 
 
 def _method(found: Mapping[str, Value], token_file: str | None, source: str) -> Method:
@@ -228,7 +286,7 @@ def _method(found: Mapping[str, Value], token_file: str | None, source: str) -> 
         return Method.OKTA
     if said.upper() in _ASKS_A_PERSON:
         raise ConfigurationError(
-            f"authenticator {said.upper()} of {source} asks a person for each connection, and a load has many",
+            f"authenticator {said.upper()} of {source} asks a person for each connection, and many are opened",
             hint="use a key pair (SNOWFLAKE_JWT), PROGRAMMATIC_ACCESS_TOKEN, OAUTH or WORKLOAD_IDENTITY",
         )
     if said:
@@ -251,30 +309,22 @@ def _method(found: Mapping[str, Value], token_file: str | None, source: str) -> 
 
 def _check(found: Mapping[str, Value], method: Method, token_file: str | None, source: str, given: Given) -> None:
     """Raise :class:`ConfigurationError` for what a method needs and is not there."""
-    hint = {
-        "account": "set target.account, SNOWFLAKE_ACCOUNT, or account in the entry",
-        "user": "set target.user, SNOWFLAKE_USER, or user in the entry",
-        "password": "set SNOWFLAKE_PASSWORD, or give the entry a password, a private_key_file or a token",
+    there = {*found, *(("token",) if token_file is not None else ())}
+    there |= {"private_key_file"} if "private_key" in found else set()
+    missing = next((key for key in _NEEDED[method] if key not in there), None)
+    if missing is None:
+        return
+    place, secret = given.asker.place, given.asker.secret
+    hints = {
+        "account": f"set {place.format(key='account')}, SNOWFLAKE_ACCOUNT, or account in the entry",
+        "user": f"set {place.format(key='user')}, SNOWFLAKE_USER, or user in the entry",
+        "password": f"set {secret}, or give the entry a password, a private_key_file or a token",
         "private_key_file": "set SNOWFLAKE_PRIVATE_KEY_FILE, or private_key_file in the entry",
         "token": "set SNOWFLAKE_TOKEN or SNOWFLAKE_TOKEN_FILE_PATH, or token_file_path in the entry",
         "workload_identity_provider": "set SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER to AWS, AZURE, GCP or OIDC",
     }
-    needs: dict[Method, tuple[str, ...]] = {
-        Method.PASSWORD: ("account", "user", "password"),
-        Method.OKTA: ("account", "user", "password"),
-        Method.KEY_PAIR: ("account", "user", "private_key_file"),
-        Method.OAUTH: ("account", "token"),
-        Method.PROGRAMMATIC_ACCESS_TOKEN: ("account", "user", "token"),
-        Method.WORKLOAD_IDENTITY: ("account", "workload_identity_provider"),
-        Method.OAUTH_CLIENT_CREDENTIALS: ("account", "oauth_client_id", "oauth_client_secret"),
-    }
-    there = {*found, *(("token",) if token_file is not None else ())}
-    there |= {"private_key_file"} if "private_key" in found else set()
-    missing = [key for key in needs[method] if key not in there]
-    if not missing:
-        return
-    nowhere = " and there are no entries in " + given.file if not given.entries else ""
+    nowhere = f", and there are no entries in {given.file}" if not given.entries else ""
     raise ConfigurationError(
-        f"nothing says which {missing[0].replace('_', ' ')} to log in to Snowflake with: {source} has none{nowhere}",
-        hint=hint.get(missing[0], f"set {missing[0]} in the entry"),
+        f"nothing says which {missing.replace('_', ' ')} to log in to Snowflake with: not {source}{nowhere}",
+        hint=hints.get(missing, f"set {missing} in the entry"),
     )

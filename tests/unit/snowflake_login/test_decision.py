@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from upperbound.errors import ConfigurationError, TargetAuthFailed
-from upperbound.targets.sf_files import gather, read_connections, read_token, snowflake_folder
-from upperbound.targets.sf_login import CONTAINER_TOKEN, Given, Login, Method, decide_login
+from upperbound.errors import ConfigurationError
+from upperbound.snowflake_login import files
+from upperbound.snowflake_login.decision import Asker, Given, Login, Method, decide_login
+from upperbound.snowflake_login.failures import LoginFailed
+from upperbound.snowflake_login.files import gather, read_connections, read_token, snowflake_folder
 
 HUSH = "hush-hush-4711"
 BENCH: dict[str, object] = {"account": "org-bench", "user": "ADA", "password": HUSH, "role": "BENCH"}
@@ -132,13 +134,62 @@ def test_what_is_missing_is_told_with_what_to_do(entry: dict[str, object], missi
 
 def test_within_a_container_its_token_is_used() -> None:
     environment = {"SNOWFLAKE_HOST": "inside", "SNOWFLAKE_ACCOUNT": "a", "SNOWFLAKE_USER": "ignored"}
-    made = login(environment=environment, has_container_token=True)
-    assert (made.method, made.token_file, made.get("host")) == (Method.OAUTH, CONTAINER_TOKEN, "inside")
+    made = login(environment=environment, container_token="/in/a/container")
+    assert (made.method, made.token_file, made.get("host")) == (Method.OAUTH, "/in/a/container", "inside")
     assert made.get("user") is None
 
 
 def test_within_a_container_a_named_entry_still_wins() -> None:
-    assert login(BENCH, has_container_token=True).method is Method.PASSWORD
+    assert login(BENCH, container_token="/in/a/container").method is Method.PASSWORD
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [({"wanted": {"account": "another"}}, "which user"), ({"wanted": {"host": "another"}}, "which user")],
+)
+def test_the_token_of_a_container_goes_to_no_other_account(given: dict[str, Any], missing: str) -> None:
+    environment = {"SNOWFLAKE_HOST": "inside", "SNOWFLAKE_ACCOUNT": "a"}
+    with pytest.raises(ConfigurationError, match=missing):
+        login(environment=environment, container_token="/in/a/container", **given)
+
+
+def test_within_a_container_a_secret_that_is_given_wins_over_its_token() -> None:
+    environment = {"SNOWFLAKE_HOST": "inside", "SNOWFLAKE_ACCOUNT": "a", "SNOWFLAKE_USER": "ADA"}
+    made = login(environment=environment, container_token="/in/a/container", secret=SecretStr(HUSH))
+    assert (made.method, secrets(made), made.token_file) == (Method.PASSWORD, {"password": HUSH}, None)
+
+
+def test_where_the_account_of_the_environment_is_says_nothing_of_another_one() -> None:
+    environment = {"SNOWFLAKE_HOST": "inside", "SNOWFLAKE_ACCOUNT": "a", "SNOWFLAKE_PORT": "8080"}
+    elsewhere = login(BENCH, environment=environment)
+    assert (elsewhere.get("host"), elsewhere.get("port")) == (None, None)
+    assert login(BENCH | {"host": "own"}, environment=environment).get("host") == "own"
+    here = login(BENCH | {"account": "A"}, environment=environment)
+    assert (here.get("host"), here.parameters["port"]) == ("inside", 8080)
+
+
+def test_a_key_that_is_asked_for_takes_the_place_of_an_entrys_password_and_the_password_is_not_sent() -> None:
+    made = login(BENCH, wanted={"private_key_file": "/k.p8"})
+    assert (made.method, secrets(made)) == (Method.KEY_PAIR, {})
+
+
+def test_a_method_alone_uses_the_proof_that_is_there_for_it() -> None:
+    kept = {"private_key_file": "/k.p8", "private_key_passphrase": HUSH, "password": "not-sent"}
+    made = login({"account": "a", "user": "u"} | kept, wanted={"authenticator": "SNOWFLAKE_JWT"})
+    assert (made.method, secrets(made)) == (Method.KEY_PAIR, {"private_key_password": HUSH})
+    token = {"SNOWFLAKE_TOKEN": HUSH, "SNOWFLAKE_PASSWORD": "not-sent"}
+    made = login({"account": "a", "user": "u", "authenticator": "OAUTH"}, environment=token)
+    assert (made.method, secrets(made)) == (Method.OAUTH, {"token": HUSH})
+
+
+def test_messages_speak_of_what_asks() -> None:
+    asker = Asker("the URL or the environment", "{key} in the URL", "ITS_PASSWORD")
+    with pytest.raises(ConfigurationError, match=r"which account .*: not the URL or the environment") as caught:
+        login(asker=asker)
+    assert "set account in the URL" in caught.value.hint
+    with pytest.raises(ConfigurationError) as caught:
+        login(asker=asker, wanted={"account": "a", "user": "u"})
+    assert "set ITS_PASSWORD" in caught.value.hint
 
 
 def test_a_token_file_is_kept_to_be_read_before_each_connection() -> None:
@@ -215,12 +266,13 @@ def test_the_folder_is_the_one_that_the_environment_names(tmp_path: Path) -> Non
     assert snowflake_folder({}, tmp_path) == tmp_path / ".snowflake"
 
 
-def test_everything_is_gathered_from_files_and_environment(tmp_path: Path) -> None:
+def test_everything_is_gathered_from_files_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "connections.toml").write_text('[x]\naccount = "a"\n')
     token = tmp_path / "token"
     token.write_text("t")
-    given = gather({}, None, {"SNOWFLAKE_HOME": str(tmp_path)}, container_token=token)
-    assert (given.entries, given.has_container_token) == ({"x": {"account": "a"}}, True)
+    monkeypatch.setattr(files, "CONTAINER_TOKEN", token)
+    given = gather({}, None, {"SNOWFLAKE_HOME": str(tmp_path)})
+    assert (given.entries, given.container_token) == ({"x": {"account": "a"}}, str(token))
 
 
 def test_a_token_is_read_without_the_end_of_its_line(tmp_path: Path) -> None:
@@ -228,7 +280,7 @@ def test_a_token_is_read_without_the_end_of_its_line(tmp_path: Path) -> None:
     file.write_text(f"{HUSH}\n")
     assert read_token(str(file)).get_secret_value() == HUSH
     file.write_text("")
-    with pytest.raises(TargetAuthFailed, match="is empty"):
+    with pytest.raises(LoginFailed, match="is empty"):
         read_token(str(file))
-    with pytest.raises(TargetAuthFailed, match="cannot be read"):
+    with pytest.raises(LoginFailed, match="cannot be read"):
         read_token(str(tmp_path / "nothing"))

@@ -1,4 +1,4 @@
-"""The files that say how to log in to Snowflake: read here, judged in :mod:`upperbound.targets.sf_login`."""
+"""The files that say how to log in to Snowflake: read here, judged in ``decision``."""
 
 import stat
 import tomllib
@@ -10,9 +10,12 @@ from typing import Final
 import platformdirs
 from pydantic import SecretStr
 
-from upperbound.errors import ConfigurationError, TargetAuthFailed
-from upperbound.targets.sf_login import CONTAINER_TOKEN, Given, Value
+from upperbound.errors import ConfigurationError
+from upperbound.snowflake_login.decision import TARGET, Asker, Given, Value
+from upperbound.snowflake_login.failures import LoginFailed, Reason
 
+CONTAINER_TOKEN: Final = Path("/snowflake/session/token")
+"""Where Snowpark Container Services keep the token of a container; renewed every few minutes."""
 _CONNECTIONS: Final = "connections.toml"
 _CONFIG: Final = "config.toml"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -70,7 +73,7 @@ def gather(
     environment: Mapping[str, str],
     *,
     secret: SecretStr | None = None,
-    container_token: Path = Path(CONTAINER_TOKEN),
+    asker: Asker = TARGET,
 ) -> Given:
     """Read everything that says how to log in.
 
@@ -85,8 +88,9 @@ def gather(
         default_name=connections.default_name,
         file=connections.file,
         environment=environment,
-        has_container_token=container_token.is_file(),
+        container_token=str(CONTAINER_TOKEN) if CONTAINER_TOKEN.is_file() else None,
         secret=secret,
+        asker=asker,
     )
 
 
@@ -94,16 +98,16 @@ def read_token(file: str) -> SecretStr:
     """Return the token in a file.
 
     Raises:
-        TargetAuthFailed: there is none.
+        LoginFailed: there is none.
     """
     path = Path(file).expanduser()
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise TargetAuthFailed(f"the token in {path} cannot be read: {why}") from None
+        raise LoginFailed(Reason.TOKEN, f"the token in {path} cannot be read: {why}", "check token_file_path") from None
     if not token:
-        raise TargetAuthFailed(f"the token file {path} is empty", hint="is it being written just now? try again")
+        raise LoginFailed(Reason.TOKEN, f"the token file {path} is empty", "is it being written just now? try again")
     return SecretStr(token)
 
 
