@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from upperbound.cli.settings import Settings
     from upperbound.domain.diagnosis import Check
     from upperbound.orchestrator.diagnosis.diagnose import Diagnosis, DiagnosisRequest
+    from upperbound.scenario.targets import SnowflakeTarget
 
 
 def doctor(
@@ -19,7 +20,8 @@ def doctor(
         str | None,
         typer.Argument(
             metavar="[SCENARIO|URL]",
-            help="A scenario, or postgresql://USER@HOST/DATABASE, to check as well.",
+            help="A scenario, or postgresql://USER@HOST/DATABASE, to check as well; with --snowflake also an entry of "
+            "connections.toml.",
             show_default=False,
         ),
     ] = None,
@@ -34,6 +36,13 @@ def doctor(
             help="Execute each operation of the scenario as well, as a run does before it starts, and undo it.",
         ),
     ] = False,
+    snowflake: Annotated[
+        bool,
+        typer.Option(
+            "--snowflake",
+            help="Look at a Snowflake account as well: that of the entry or the scenario, else the default entry.",
+        ),
+    ] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,6 +51,10 @@ def doctor(
     This machine, the store, and the scenario with its database or a database alone. Every check is made, also after one
     that failed, and nothing is changed. With --execute each operation of the scenario is executed in a transaction that
     is rolled back: all that it leaves are numbers that sequences have given out, and dead versions of rows.
+
+    With --snowflake some thirty statements look at an account: who is logged in, whether hybrid tables are to be had,
+    what warehouses, tables and the history tell, and which grants are missing. They are SELECT, SHOW, DESCRIBE and
+    ALTER SESSION. Some take the session's warehouse, which may be resumed for it and is then billed for a minute.
 
     Exits with 0 when a run can start, warnings aside, with 2 when there is something to fix, and with 3 when the
     database or the store cannot be reached.
@@ -52,9 +65,16 @@ def doctor(
     from upperbound.domain.diagnosis import Verdict, verdict
     from upperbound.orchestrator.diagnosis.diagnose import diagnose
     from upperbound.report.diagnosis import diagnosis as table
+    from upperbound.scenario.targets import SnowflakeTarget
 
     settings = load_settings(store=store)
-    found = diagnose(_request(subject, overrides or [], settings, execute=execute), SystemClock())
+    entry = _entry(subject) if snowflake else None
+    request = _request(subject if entry is None else None, overrides or [], settings, execute=execute)
+    if snowflake and entry is None and subject is not None and _is_unknown(request):
+        # It may have been meant for an entry: then it is told which there are.
+        entry = SnowflakeTarget(connection_name=subject)
+    request = dataclasses.replace(request, snowflake=snowflake, account=entry)
+    found = diagnose(request, SystemClock())
     found = dataclasses.replace(found, checks=(_measuring_loop(), *found.checks))
     codes = {Verdict.OK: ExitCode.OK, Verdict.FIX: ExitCode.USAGE, Verdict.UNREACHABLE: ExitCode.UNREACHABLE}
     code = codes[verdict(found.checks)]
@@ -105,6 +125,29 @@ def _request(subject: str | None, overrides: list[str], settings: "Settings", *,
     return DiagnosisRequest(
         settings.store_url, settings.home, scenario=found.loaded, template=found.template, execute=execute
     )
+
+
+def _entry(subject: str | None) -> "SnowflakeTarget | None":
+    """Return the account of an entry of ``connections.toml``; None for what names none.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    import os
+    from pathlib import Path
+
+    from upperbound.scenario.targets import SnowflakeTarget
+    from upperbound.snowflake_login.files import read_connections, snowflake_folder
+
+    found = read_connections(snowflake_folder(os.environ, Path.home()))
+    return SnowflakeTarget(connection_name=subject) if subject is not None and subject in found.entries else None
+
+
+def _is_unknown(request: "DiagnosisRequest") -> bool:
+    """Tell whether a name is that of no scenario, rather than of one that is wrong."""
+    from upperbound.errors import ScenarioError
+
+    return isinstance(request.scenario, ScenarioError) and not request.scenario.problems
 
 
 def _measuring_loop() -> "Check":

@@ -29,6 +29,8 @@ class CheckArea(StrEnum):
     """The file that describes the run."""
     TARGET = "target"
     """The database under test."""
+    ACCOUNT = "account"
+    """A Snowflake account, in which a target or a store may be."""
 
 
 class Verdict(StrEnum):

@@ -141,6 +141,8 @@ class Given:
     file: str = "connections.toml"
     """Where the entries were found, or would be, for messages."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warning: str = ""
+    """What the user should know of that file; empty for nothing."""
     container_token: str | None = None
     """The file with the token of the container around; None outside of one."""
     secret: SecretStr | None = None
@@ -159,6 +161,8 @@ class Login:
     """Where they come from, in words."""
     token_file: str | None = None
     """A file with the token, to be read anew before each connection."""
+    warning: str = ""
+    """What the user should know of the file of the entry; empty for nothing."""
 
     def get(self, key: str) -> str | None:
         """Return a parameter that is not secret, as text; None when there is none."""
@@ -215,6 +219,7 @@ def decide_login(given: Given) -> Login:
         {key: SecretStr(str(value)) for key, value in found.items() if _is_secret(key, value)},
         source,
         token_file if method in _TAKES_TOKEN and "token" not in found else None,
+        "" if name is None else given.warning,
     )
 
 
@@ -323,8 +328,14 @@ def _check(found: Mapping[str, Value], method: Method, token_file: str | None, s
         "token": "set SNOWFLAKE_TOKEN or SNOWFLAKE_TOKEN_FILE_PATH, or token_file_path in the entry",
         "workload_identity_provider": "set SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER to AWS, AZURE, GCP or OIDC",
     }
-    nowhere = f", and there are no entries in {given.file}" if not given.entries else ""
+    entries = f"and no entry of {given.file} is named" if given.entries else f"and there are no entries in {given.file}"
+    nowhere = f", {entries}" if source == given.asker.source else ""
     raise ConfigurationError(
         f"nothing says which {missing.replace('_', ' ')} to log in to Snowflake with: not {source}{nowhere}",
-        hint=hints.get(missing, f"set {missing} in the entry"),
+        hint=hints.get(missing, f"set {missing} in the entry") + _entries_hint(given, nowhere),
     )
+
+
+def _entries_hint(given: Given, nowhere: str) -> str:
+    names = ", ".join(sorted(given.entries)[:8])
+    return f"; entries there are: {names}" if nowhere and names else ""

@@ -87,6 +87,7 @@ def gather(
         entries=connections.entries,
         default_name=connections.default_name,
         file=connections.file,
+        warning=connections.warning,
         environment=environment,
         container_token=str(CONTAINER_TOKEN) if CONTAINER_TOKEN.is_file() else None,
         secret=secret,

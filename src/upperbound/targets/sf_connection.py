@@ -102,7 +102,12 @@ def outcome_of(error: Exception) -> tuple[Outcome, str, str, bool]:
 
 
 def query(connection: Session, text: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
-    """Execute a statement beside the load and return its rows, by column name in lower case.
+    """Execute a statement beside the load and return its rows, by column name in lower case. Raises as :func:`ask`."""
+    return ask(connection, text, values)[1]
+
+
+def ask(connection: Session, text: str, values: Sequence[object] = ()) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Execute a statement beside the load and return the names of its columns, in lower case, and its rows by them.
 
     Raises :class:`TargetMismatch` for what the server refuses, and :class:`TargetUnreachable` when the session breaks.
     """
@@ -111,11 +116,10 @@ def query(connection: Session, text: str, values: Sequence[object] = ()) -> list
     try:
         with connection.cursor() as cursor:
             cursor.execute(text, list(values) or None)
-            names = [str(column.name).lower() for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+            names = tuple(str(column.name).lower() for column in cursor.description or ())
+            return names, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
     except snowflake.connector.errors.Error as error:
-        outcome, code, said, broken = outcome_of(error)
-        del outcome
+        _, code, said, broken = outcome_of(error)
         first = " ".join(text.split())[:80]
         if broken:
             failure: Exception = TargetUnreachable(f"Snowflake gave up at `{first}`: {said}", hint="try again")

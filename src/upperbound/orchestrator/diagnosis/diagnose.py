@@ -10,6 +10,7 @@ from upperbound.clock import Clock
 from upperbound.domain.allocation import WorkerPlan
 from upperbound.domain.diagnosis import Check, CheckArea, CheckList
 from upperbound.errors import ScenarioError
+from upperbound.orchestrator.diagnosis.account.walk import check_account
 from upperbound.orchestrator.diagnosis.host import check_embedded, check_host
 from upperbound.orchestrator.diagnosis.pools import check_pools
 from upperbound.orchestrator.diagnosis.snowflake import check_snowflake
@@ -43,6 +44,10 @@ class DiagnosisRequest:
     """The template that the scenario comes from; None for a file or a built-in scenario."""
     execute: bool = False
     """Execute each operation of the scenario on its target, and roll it back."""
+    snowflake: bool = False
+    """Look at a Snowflake account by read-only probes."""
+    account: SnowflakeTarget | None = None
+    """That account; None for that of the scenario, or the one that files and environment lead to."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def diagnose(request: DiagnosisRequest, clock: Clock) -> Diagnosis:
         *_scenario(request.scenario),
         *target.checks,
         *(_pools(request, loaded, target) if loaded else []),
+        *_account(request, clock, loaded),
     ]
     return Diagnosis(tuple(map(_masked, checks)), target.capabilities)
 
@@ -134,6 +140,20 @@ def _pools(request: DiagnosisRequest, loaded: LoadedScenario, found: TargetDiagn
     info = ConnInfo(target.url, loaded.password, "upperbound:doctor")
     order = PoolOrder(loaded.scenario, request.template, info, seed=0, sampled_by="")
     return check_pools(request.store_url, order, reachable=found.capabilities is not None)
+
+
+def _account(request: DiagnosisRequest, clock: Clock, loaded: LoadedScenario | None) -> list[Check]:
+    """Look at the account that is asked for, if one is."""
+    if not request.snowflake:
+        return []
+    if request.account is not None:
+        return check_account(request.account, clock)
+    if isinstance(request.scenario, ScenarioError):
+        checks = CheckList(CheckArea.ACCOUNT)
+        checks.skip("the scenario, which names it, cannot be read", REACHABLE)
+        return checks.checks
+    target = loaded.scenario.target if loaded else None
+    return check_account(target if isinstance(target, SnowflakeTarget) else SnowflakeTarget(), clock)
 
 
 def _masked(check: Check) -> Check:
