@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,8 +49,11 @@ def connect(
     secrets = {key: secret.get_secret_value() for key, secret in login.secrets.items()}
     if login.token_file is not None:
         secrets["token"] = read_token(login.token_file).get_secret_value()
+    parameters = {**defaults, **login.parameters, **secrets, **options}
+    if key_file := login.get("private_key_file"):
+        parameters["private_key_file"] = str(Path(key_file).expanduser())
     try:
-        return snowflake.connector.connect(**{**defaults, **login.parameters, **secrets, **options})
+        return snowflake.connector.connect(**parameters)
     except snowflake.connector.errors.Error as error:
         # The driver's error may keep what it was called with: it does not go with ours.
         failure = explain_failure(error, login, secrets.values())

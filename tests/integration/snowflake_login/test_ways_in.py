@@ -133,6 +133,12 @@ def test_a_key_pair_whose_passphrase_is_in_the_entry(door: Door, key_file: Path)
     assert (*facts(seen), seen["signature"]) == ("SNOWFLAKE_JWT", "KEYED", None, "verified")
 
 
+def test_a_key_pair_in_a_file_of_the_users_home(door: Door, key_file: Path) -> None:
+    door.environment.setenv("HOME", str(door.home))
+    door.write_entry(user="KEYED", private_key_file=f"~/{key_file.name}", private_key_passphrase=PASSPHRASE)
+    assert door.enter()["signature"] == "verified"
+
+
 def test_a_key_pair_whose_passphrase_is_given_beside_the_files(door: Door, key_file: Path) -> None:
     door.write_entry(user="KEYED", private_key_file=str(key_file))
     seen = door.enter(secret=PASSPHRASE)
