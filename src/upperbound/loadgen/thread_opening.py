@@ -43,44 +43,50 @@ class ThreadOpener:
         errors: list[TargetError] = []
         opened = 0
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="open-connection") as pool:
-            for future in as_completed([pool.submit(self._open_patiently, client) for client in clients]):
-                error = future.result()
-                if error is None:
-                    opened += 1
-                    progress(opened)
-                    continue
-                errors.append(error)
-                # The others would fail as well, and be waited for.
+            try:
+                for future in as_completed([pool.submit(self._open_patiently, client) for client in clients]):
+                    error = future.result()
+                    if error is None:
+                        opened += 1
+                        progress(opened)
+                        continue
+                    errors.append(error)
+                    # The others would fail as well, and be waited for.
+                    self._over.set()
+            finally:
                 self._over.set()
         if errors:
-            real = [error for error in errors if error is not _CALLED_OFF]
-            raise _told(real, opened, len(clients))
+            raise _told([error for error in errors if error is not _CALLED_OFF], opened, len(clients))
 
     def _open_patiently(self, client: ThreadClient) -> TargetError | None:
         """Open a client's connection; return why that cannot be."""
+        failure: TargetError | None = None
         for attempt in range(1, ATTEMPTS + 1):
             if self._over.is_set():
-                return _CALLED_OFF
+                # What it has failed with so far is a reason; that others have failed is none.
+                return failure or _CALLED_OFF
             try:
                 client.attach(self.open())
             except TargetUnreachable as error:
-                if attempt == ATTEMPTS:
-                    return error
-                self._over.wait(AGAIN_S * 2 ** (attempt - 1))
+                failure = error
+                if attempt < ATTEMPTS:
+                    self._over.wait(AGAIN_S * 2 ** (attempt - 1))
             except TargetError as error:
                 return error
             else:
                 return None
-        raise AssertionError("every attempt returns or is followed by another")
+        return failure
 
 
 def _told(errors: Sequence[TargetError], opened: int, wanted: int) -> TargetError:
-    """Return one error for all."""
-    first = errors[0]
-    if not isinstance(first, TargetUnreachable) or wanted == 1:
-        return first
+    """Return one error for all: how many of how many there were, after how many attempts, and why."""
+    for error in errors:
+        if not isinstance(error, TargetUnreachable) or wanted == 1:
+            return error
+    rest = wanted - opened - len(errors)
+    untried = f", and {rest} were not tried any more" if rest else ""
     return TargetUnreachable(
-        f"of {wanted} connections {opened} could be opened and {len(errors)} could not, in {ATTEMPTS} attempts each: "
-        f"{first.message}",
-        hint=first.hint or "lower load.threads, or see what limits sessions on the server",
+        f"of {wanted} connections {opened} could be opened and {len(errors)} could not, in up to {ATTEMPTS} attempts "
+        f"each{untried}: {errors[0].message}",
+        hint=errors[0].hint or "lower load.threads, or see what limits sessions on the server",
     )

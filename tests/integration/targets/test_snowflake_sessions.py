@@ -1,4 +1,4 @@
-"""Sessions of the load against an emulated account: tags, outcomes, cancelling, and many at once."""
+"""Sessions of the load against an emulated account: tags, values, outcomes and cancelling."""
 
 import threading
 from collections.abc import Iterator
@@ -7,24 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.emulators.handle import SnowflakeDatabase
-from tests.unit.loadgen.blocking_server import Sink
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
-from upperbound.domain.sharding import Shard
-from upperbound.errors import TargetUnreachable
-from upperbound.loadgen.errors_table import ErrorTable
-from upperbound.loadgen.opening import PARALLEL
-from upperbound.loadgen.thread_executor import ThreadExecutor
-from upperbound.querylog.records import RECORD
 from upperbound.scenario.targets import SnowflakeTarget
-from upperbound.targets.blocking import BlockingOperation, BlockingStatement, StatementFailed
+from upperbound.targets.blocking import BlockingStatement, StatementFailed
 from upperbound.targets.sf_connection import SnowflakeInfo
 from upperbound.targets.sf_sessions import SnowflakeSession, SnowflakeSessions, end_statements
 from upperbound.targets.sf_target import snowflake_info
 from upperbound.targets.sf_types import INTEGER, NUMBER, TEXT, TIME
 from upperbound.testing.waiting import until
-from upperbound.workload.streams import OperationPlan, Workload
 
 WARMUP = "upperbound:run_id=run-1:worker=worker-0:phase=WARMUP"
 RUNNING = "upperbound:run_id=run-1:worker=worker-0:phase=RUNNING"
@@ -155,41 +147,3 @@ def test_nothing_is_ended_of_a_run_that_has_left_nothing(info: SnowflakeInfo, se
     # The emulator's history has no statement that is still executed; see docs/reference/unverified-on-snowflake.md.
     session.execute(BlockingStatement("SELECT * FROM orders"), ())
     assert end_statements(info, "run-1") == 0
-
-
-def executor(sessions: SnowflakeSessions, sink: Sink) -> ThreadExecutor:
-    workload = Workload([OperationPlan(Decimal(100), ())], seed=1)
-    return ThreadExecutor(
-        operations=[BlockingOperation((BlockingStatement("SELECT 1"),))],
-        stream=lambda thread: workload.stream(Shard(0, 1, thread, 200)),
-        connect=sessions.connect,
-        cancel=sessions.cancel,
-        sink=sink,
-        errors=ErrorTable(),
-        buffer_bytes=64 * RECORD.size,
-    )
-
-
-def test_two_hundred_sessions_are_opened_32_at_a_time_and_five_failed_logins_are_tried_again(
-    snowflake: SnowflakeDatabase, sessions: SnowflakeSessions
-) -> None:
-    fault = snowflake.fault("error", place="login", code=90_073, message="come back", times=5)
-    loaded = executor(sessions, Sink())
-    told: list[int] = []
-    loaded.open(200, told.append)
-    counts = snowflake.counts()
-    assert (loaded.active_threads, counts["most_open"], told[-1]) == (200, 200, 200)
-    assert counts["most_logging_in"] <= PARALLEL
-    assert snowflake.strikes(fault) == 5
-    loaded.close()
-    until(lambda: snowflake.counts()["open"] == 0, "the sessions to be closed")
-
-
-def test_logins_that_go_on_failing_are_one_clear_error(
-    snowflake: SnowflakeDatabase, sessions: SnowflakeSessions
-) -> None:
-    snowflake.fault("error", place="login", code=90_073, message="come back")
-    loaded = executor(sessions, Sink())
-    with pytest.raises(TargetUnreachable, match=r"of 40 connections 0 could be opened .* come back"):
-        loaded.open(40, lambda _: None)
-    loaded.close()
