@@ -1,4 +1,4 @@
-"""Two hundred connections of one worker to an emulated account: so many logins at once, and what becomes of failed ones."""
+"""Two hundred connections to an emulated account: how many logins there are at once, and what comes of failed ones."""
 
 from collections.abc import Iterator
 from decimal import Decimal
