@@ -115,6 +115,11 @@ class Database:
     def close(self) -> None:
         """Close the connections that are not in use."""
         self.engine.dispose()
+        if self.dialect == "snowflake":
+            from upperbound.store.snowflake.dialect import StoreDialect
+
+            assert isinstance(self.engine.dialect, StoreDialect)
+            self.engine.dialect.abandoned.close()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

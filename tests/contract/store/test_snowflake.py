@@ -1,5 +1,6 @@
 """What a store on Snowflake has that no other has: hybrid tables, DDL that commits, sessions that end, logins."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -10,10 +11,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.contract.store.conftest import engine_at
 from tests.emulators.handle import HOST, PASSWORD, USER, WAREHOUSE, SnowflakeDatabase
+from tests.emulators.way import way_to
 
 from upperbound.cli.app import main
 from upperbound.errors import StoreError, StoreNotMigrated, StoreUnreachable
+from upperbound.store.address import parse_store_url
 from upperbound.store.check import check_store
+from upperbound.store.database import Database
 from upperbound.store.ddl import control_statements, results_statements
 from upperbound.store.engine import Store, init_store, open_store
 from upperbound.store.heartbeats import Heartbeat
@@ -21,7 +25,9 @@ from upperbound.store.history import RunFilter
 from upperbound.store.migrate import HEAD_REVISION
 from upperbound.store.runs import NewRun
 from upperbound.store.snapshots import Snapshot
+from upperbound.store.snowflake import connect
 from upperbound.store.tables import worker_metrics_snapshots
+from upperbound.testing.waiting import until
 
 PASSPHRASE = "hush-passphrase"
 
@@ -169,6 +175,27 @@ def test_a_lock_that_is_not_had_in_time_is_unreachable_and_nothing_was_written(
         opened.runs.acquire_lease("run-1", "me", 60)
     assert opened.runs.get("run-1").lease_owner is None
     assert opened.runs.acquire_lease("run-1", "me", 60)
+
+
+def test_a_transaction_that_was_cut_off_locks_nothing_for_longer_than_the_network_is_away(
+    snowflake: SnowflakeDatabase, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Snowflake holds for minutes what the transaction of a client that is gone has locked; this client comes back."""
+    monkeypatch.setitem(connect._CLIENT, "request_timeout", 2)
+    with way_to(snowflake.emulator.port) as way, contextlib.ExitStack() as cut:
+        one, other = (Database(parse_store_url(at)) for at in (url_of(snowflake, port=way.port), url))
+        with pytest.raises(StoreUnreachable), one.transaction(lock="shared") as connection:  # noqa: PT012 - cut within
+            cut.enter_context(way.cut())
+            connection.exec_driver_sql("SELECT 1")
+        cut.close()
+        # Waits for the lock as long as any call does.
+        with other.transaction(lock="shared") as connection:
+            connection.exec_driver_sql("SELECT 1")
+        one.close()
+        other.close()
+    # What the first one changed was rolled back.
+    assert snowflake.rows("SELECT taken FROM store_locks WHERE lock_name = 'shared'") == [(1,)]
+    until(lambda: snowflake.counts()["open"] == 0, "no session is left behind")
 
 
 def test_a_snapshot_that_was_written_twice_is_read_once(

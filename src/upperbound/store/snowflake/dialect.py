@@ -9,6 +9,7 @@ from snowflake.sqlalchemy.snowdialect import SnowflakeDialect
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection, ExceptionContext
 
+from upperbound.store.snowflake.abandoned import AbandonedSessions
 from upperbound.store.snowflake.failures import is_conflict, is_lost
 from upperbound.store.snowflake.hybrid import HYBRID_NAMES
 from upperbound.store.snowflake.migrate import table_names
@@ -85,6 +86,11 @@ class StoreDialect(SnowflakeDialect):
     type_compiler = StoreTypeCompiler
     default_paramstyle = "qmark"
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.abandoned: Final = AbandonedSessions()
+        """Sessions that were lost in the middle of a transaction."""
+
     @classmethod
     def import_dbapi(cls) -> Any:
         """Return the connector."""
@@ -119,6 +125,13 @@ class StoreDialect(SnowflakeDialect):
         if getattr(dbapi_connection, _IN_TRANSACTION, False):
             super().do_rollback(dbapi_connection)
             _forget_transaction(dbapi_connection)
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        """Close a connection that was lost; what its transaction holds is given back as soon as there is a way."""
+        if getattr(dbapi_connection, _IN_TRANSACTION, False):
+            self.abandoned.take(dbapi_connection)
+        else:
+            super().do_terminate(dbapi_connection)  # type: ignore[no-untyped-call]  # as in its package
 
     def set_isolation_level(self, dbapi_connection: Any, level: str) -> None:
         """Leave it as it is: connections are opened in autocommit mode."""

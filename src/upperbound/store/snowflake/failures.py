@@ -39,6 +39,11 @@ def is_lost(error: "errors.Error") -> bool:
     return error.errno in _SESSION_ENDED or (_is_from_connector(error) and _is_operational(error))
 
 
+def has_ended(error: "errors.Error") -> bool:
+    """Tell whether there is no session any more, and so nothing that it holds."""
+    return error.errno in _SESSION_ENDED
+
+
 def snowflake_failure(error: "errors.Error", said: str, address: StoreAddress) -> UpperboundError:
     """Return the error to raise; ``said`` is the connector's message without any secret."""
     number, state, said = error.errno, error.sqlstate or "", _CODE.sub("", said)
