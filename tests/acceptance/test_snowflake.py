@@ -1,6 +1,5 @@
 """A run on Snowflake as its user meets it, against an emulated account."""
 
-import re
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -8,67 +7,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import yaml
 from tests.acceptance.place import MEASURED, Place
 from tests.acceptance.query_log import QueryLog
+from tests.acceptance.snowflake_files import ROWS, TAG, account_files, write_scenario
 from tests.emulators.handle import PASSWORD, WAREHOUSE, SnowflakeDatabase
-
-ROWS = 100
-_TAG = re.compile(r"upperbound:run_id=(?P<run>[\w-]+):worker=(?P<worker>worker-\d):phase=(?P<phase>WARMUP|RUNNING)")
-
-
-def write_scenario(place: Place, **changes: Any) -> str:
-    """Write a scenario of two workers with two threads each; ``changes`` replace its parts."""
-    made: dict[str, Any] = {
-        "name": "Hybrid reads and writes",
-        "target": {
-            "kind": "snowflake",
-            "connection_name": "bench",
-            "warehouse": WAREHOUSE,
-            "table": "orders",
-            "table_type": "HYBRID",
-        },
-        "load": {"warmup_seconds": 1, "duration_seconds": 3, "think_time_ms": 50},
-        "scaling": {"mode": "FIXED", "min_workers": 2, "min_threads": 2},
-        "workload": {
-            "seed": 3,
-            "operations": [
-                {
-                    "kind": "POINT_LOOKUP",
-                    "weight_pct": 70,
-                    "sql": "SELECT * FROM {table} WHERE id = ?",
-                    "params": [{"pool": "id"}],
-                    "expect": "one",
-                },
-                {
-                    "kind": "UPDATE",
-                    "weight_pct": 20,
-                    "sql": "UPDATE {table} SET amount = $2 WHERE id = $1",
-                    "params": [{"pool": "id"}, {"choice": [1.5, 2.5]}],
-                },
-                {
-                    "kind": "INSERT",
-                    "weight_pct": 10,
-                    "sql": "INSERT INTO {table} (id, status) VALUES (?, ?)",
-                    "params": [{"sequence": {"after": "id"}}, {"text": [3, 8]}],
-                },
-            ],
-        },
-    }
-    return str(place.write("scenario.yaml", yaml.safe_dump(made | changes, sort_keys=False)))
 
 
 @pytest.fixture
 def files(place: Place, snowflake: SnowflakeDatabase) -> dict[str, str | None]:
     """The environment of a user whose connections.toml leads to the account, whose table holds some rows."""
-    folder = place.work / "snowflake"
-    folder.mkdir()
-    (folder / "connections.toml").write_text(snowflake.connections_toml("bench"))
-    (folder / "connections.toml").chmod(0o600)
-    values = ", ".join(f"({number}, 'new', 1.5)" for number in range(1, ROWS + 1))
-    snowflake.rows("CREATE HYBRID TABLE orders (id NUMBER(38,0) PRIMARY KEY, status VARCHAR(20), amount NUMBER(12,2))")
-    snowflake.rows(f"INSERT INTO orders VALUES {values}")
-    return {"SNOWFLAKE_HOME": str(folder)}
+    return account_files(place, snowflake)
 
 
 def test_two_workers_measure_a_hybrid_table_and_every_statement_says_of_which_phase_it_is(
@@ -85,7 +33,7 @@ def test_two_workers_measure_a_hybrid_table_and_every_statement_says_of_which_ph
 
     sent = Counter[tuple[str, str]]()
     for statement in snowflake.statements("/* UB_KIND="):
-        tag = _TAG.fullmatch(statement["query_tag"])
+        tag = TAG.fullmatch(statement["query_tag"])
         if tag is None:
             assert statement["query_tag"] == "upperbound:preflight", "tried before the run"
             continue
