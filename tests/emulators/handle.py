@@ -142,7 +142,7 @@ class SnowflakeDatabase:
         self.emulator.control("user", name=name, **means)
 
     def settings(self, **given: Any) -> None:
-        """Set ``omit_hybrid_below_ms``, ``usage_delay_s`` or ``metering``."""
+        """Set ``omit_hybrid_below_ms``, ``usage_delay_s``, ``metering`` or ``idle_abort_s``."""
         self.emulator.control("settings", **given)
 
     def expire_tokens(self, *, master: bool = False) -> int:

@@ -12,15 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from upperbound.errors import QueryLogError, StoreError
+from upperbound.errors import QueryLogError, StoreError, StoreUnreachable
 from upperbound.querylog.parquet import log_folder, worker_log
 from upperbound.store.engine import Store
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 3
+"""How often a load that the store refuses is tried."""
+LATER_ATTEMPTS: Final = 20
+"""How often it is tried while the store says later. Each of these takes half a minute when the lock of a load is held
+that was cut off: Snowflake takes five minutes to see that a client is gone.
+"""
 AGAIN_S: Final = 1.0
-"""The wait before the second attempt; twice as long before each further one."""
+"""The wait before the second attempt; twice as long before each further one, up to :data:`AGAIN_MOST_S`."""
+AGAIN_MOST_S: Final = 8.0
 _RECEIPT: Final = ".loaded.json"
 
 
@@ -48,25 +54,27 @@ def recorded(run_folder: Path, worker_id: str) -> Recorded:
 def load_worker_log(store: Store, run_folder: Path, run_id: str, worker_id: str, over: threading.Event) -> str:
     """Load what a worker has sealed, and remove the files; returns what went wrong, or nothing.
 
-    Does nothing for a store that keeps queries in files. What goes wrong is tried again :data:`ATTEMPTS` times in all,
-    unless ``over`` is set meanwhile: then, and when no attempt has succeeded, the files are kept.
+    Does nothing for a store that keeps queries in files. What the store refuses is tried :data:`ATTEMPTS` times, and
+    :data:`LATER_ATTEMPTS` times while the store is away or busy, unless ``over`` is set meanwhile. The files are kept
+    until an attempt has succeeded.
     """
     if not store.query_log.keeps_rows:
         return ""
-    why = "it was not tried"
-    wait_s = AGAIN_S
-    for attempt in range(ATTEMPTS):
-        if over.is_set() or (attempt and over.wait(wait_s)):
-            why = f"{why}; it was not tried again, as the run is to end"
-            break
-        wait_s = wait_s if not attempt else 2 * wait_s
+    why, refused, later, wait_s = "it was not tried", 0, 0, AGAIN_S
+    while not over.is_set():
         try:
             _load(store, run_folder, run_id, worker_id)
+        except StoreUnreachable as error:
+            why, later = str(error), later + 1
         except (StoreError, QueryLogError) as error:
-            why = str(error)
-            log.warning("the query log of %s could not be loaded, attempt %d: %s", worker_id, attempt + 1, why)
+            why, refused = str(error), refused + 1
         else:
             return ""
+        log.warning("the query log of %s could not be loaded: %s", worker_id, why)
+        if refused == ATTEMPTS or later == LATER_ATTEMPTS:
+            break
+        over.wait(wait_s)
+        wait_s = min(AGAIN_MOST_S, 2 * wait_s)
     return f"the query log of {worker_id} is not in the store, and is kept in {log_folder(run_folder)}: {why}"
 
 

@@ -323,6 +323,7 @@ class Control:
         if now_ns - self._reachable_ns >= STORE_LOST_S * 1e9 and not self.store_lost:
             log.warning("the store has been away for %.0f s: the load ends", STORE_LOST_S)
             self.store_lost = True
+            self.cut_short.set()
             self._stop()
 
     def _sample(self, now_ns: int) -> None:

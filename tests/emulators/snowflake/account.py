@@ -29,7 +29,7 @@ class Account:
     history: History = field(default_factory=History)
     faults: Faults = field(default_factory=Faults)
     sessions: Sessions = field(default_factory=Sessions)
-    transactions: Transactions = field(default_factory=Transactions)
+    transactions: Transactions = field(init=False)
     users: Users = field(default_factory=Users)
     loaded: dict[Name, set[tuple[str, str, str]]] = field(default_factory=dict)
     """By table, the files that COPY INTO loaded: stage, path and time of the upload."""
@@ -37,6 +37,7 @@ class Account:
     """Rows of WAREHOUSE_METERING_HISTORY, as a test sets them."""
 
     def __post_init__(self) -> None:
+        self.transactions = Transactions(self.sessions.all)
         self.warehouses.set(DEFAULT_WAREHOUSE, {})
 
     def context(self, session: Session) -> Context:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from tests.emulators.snowflake import engine, history, stages
 from tests.emulators.snowflake.account import DEFAULT_WAREHOUSE, Account
+from tests.emulators.snowflake.transactions import IDLE_ABORT_S
 
 Command = Callable[[Account, dict[str, Any]], Any]
 
@@ -58,8 +59,11 @@ def _settings(account: Account, given: dict[str, Any]) -> None:
             account.history.delay_s = float(value)
         elif name == "metering":
             account.metering[:] = value
+        elif name == "idle_abort_s":
+            account.transactions.idle_abort_s = float(value)
         else:
-            raise ValueError(f"there is no setting {name!r}: omit_hybrid_below_ms, usage_delay_s, metering")
+            known = "omit_hybrid_below_ms, usage_delay_s, metering, idle_abort_s"
+            raise ValueError(f"there is no setting {name!r}: {known}")
 
 
 def _expire(account: Account, given: dict[str, Any]) -> int:
@@ -126,6 +130,7 @@ def _reset(account: Account, _given: dict[str, Any]) -> None:
     account.history.omit_hybrid_below_ms = 0.0
     account.history.delay_s = 0.0
     account.metering.clear()
+    account.transactions.idle_abort_s = IDLE_ABORT_S
     account.sessions.forget()
 
 

@@ -22,6 +22,9 @@ from tests.emulators.snowflake.sessions import Running, Session
 MOST_WAIT_S = 30.0
 """How long a statement waits for a row at most, where LOCK_TIMEOUT does not say less."""
 
+IDLE_ABORT_S = 300.0
+"""How long an open transaction that is in the way of another may be idle before it is rolled back, as on Snowflake."""
+
 Work = Callable[[], Result]
 
 
@@ -31,13 +34,18 @@ class OpenTransaction:
 
     number: str
     begun: bool = False
+    active_s: float = field(default_factory=time.monotonic)
+    """When its last write ended, by the monotonic clock."""
     writes: list[Work] = field(default_factory=list)
 
 
 class Transactions:
     """Runs the writes of all sessions."""
 
-    def __init__(self) -> None:
+    def __init__(self, sessions: Callable[[], list[Session]] = list) -> None:
+        """Look among ``sessions`` for transactions that are idle and in the way."""
+        self._sessions = sessions
+        self.idle_abort_s = IDLE_ABORT_S
         self._gate = threading.RLock()
         self._ended = threading.Condition()
 
@@ -125,6 +133,7 @@ class Transactions:
             self._renew(session, transaction)
             raise
         transaction.writes.append(work)
+        transaction.active_s = time.monotonic()
         return result
 
     def _renew(self, session: Session, transaction: OpenTransaction) -> None:
@@ -158,6 +167,7 @@ class Transactions:
                     return attempt()
                 except Conflict:
                     waited = True
+                    self._abort_idle()
                 finally:
                     if waited:
                         running.blocked_ms = int((time.monotonic() - start_s) * 1000)
@@ -165,6 +175,19 @@ class Transactions:
                 raise _waited_too_long()
             with self._ended:
                 self._ended.wait(0.05)
+
+    def _abort_idle(self) -> None:
+        """Roll back transactions that nobody goes on with: whoever began them may be gone."""
+        latest_s = time.monotonic() - self.idle_abort_s
+        for session in self._sessions():
+            transaction: OpenTransaction | None = session.transaction
+            if (
+                transaction is not None
+                and transaction.begun
+                and not session.running
+                and transaction.active_s < latest_s
+            ):
+                self.roll_back(session)
 
     def _tell_end(self) -> None:
         with self._ended:

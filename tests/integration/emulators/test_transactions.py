@@ -159,3 +159,15 @@ def test_a_session_that_ends_rolls_back_what_it_left_open(counters: SnowflakeDat
     increment_again = counters.rows("UPDATE counters SET n = n + 10 WHERE id = 1")
     assert increment_again == [(1, 0)]
     assert counters.rows("SELECT n FROM counters WHERE id = 1") == [(10,)]
+
+
+def test_a_transaction_that_nobody_goes_on_with_is_rolled_back_when_it_is_in_the_way(
+    counters: SnowflakeDatabase,
+) -> None:
+    counters.settings(idle_abort_s=0.5)
+    with counters.connect() as gone, counters.connect() as other:
+        run(gone, "BEGIN")
+        increment(gone, 1)
+        increment(other, 1)
+        run(gone, "COMMIT")
+    assert counters.rows("SELECT n FROM counters WHERE id = 1") == [(1,)]
