@@ -9,7 +9,8 @@ _SHAPE = "write postgresql://user@host:5432/database"
 _SECRET_KEYS = frozenset({"sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"})
 """Secrets that only libpq's own places may hold, for want of an environment variable to hand them on in."""
 _CREDENTIALS = re.compile(
-    r"(://[^\s:@]*:).*(?=@)|((?:password|secret|_key)\s*=\s*)(?:'[^']*'?|[^\s&']*)", re.IGNORECASE
+    r"(://[^\s:@]*:).*(?=@)|((?:password|passphrase|passcode|pwd|secret|token|_key)\s*=\s*)(?:'[^']*'?|[^\s&']*)",
+    re.IGNORECASE,
 )
 
 

@@ -141,3 +141,19 @@ def test_masking_leaves_text_without_credentials_alone() -> None:
 )
 def test_the_forms_of_a_url_that_libpq_takes_are_taken(url: str) -> None:
     assert check_url(url) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["token", "session_token", "passcode", "private_key_passphrase", "private_key_file_pwd", "oauth_client_secret"],
+)
+def test_masking_knows_what_snowflake_calls_its_secrets(key: str) -> None:
+    assert (
+        mask_credentials(f"at snowflake://me@acc/db?{key}=hush&role=R") == f"at snowflake://me@acc/db?{key}=***&role=R"
+    )
+    assert mask_credentials(f"{key} = 'hush hush'") == f"{key} = ***"
+
+
+def test_masking_leaves_the_name_of_a_file_with_a_token() -> None:
+    text = "snowflake://me@acc/db?token_file_path=/run/token&private_key_file=/k.p8"
+    assert mask_credentials(text) == text
