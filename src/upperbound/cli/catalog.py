@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from upperbound.cli.options import AsJson
-from upperbound.cli.subject import ScenarioOf, Url, open_subject
+from upperbound.cli.subject import ScenarioOf, Subject, Url, open_subject
 
 if TYPE_CHECKING:
     from upperbound.targets.catalog import Catalog, Page, TableEntry
@@ -84,10 +84,11 @@ def objects(
 
     The search is for a part of SCHEMA.NAME; the schema is written as in SQL.
     """
+    from upperbound.targets.any_catalog import schema_name
     from upperbound.targets.catalog import PageRequest
 
-    with _catalog(url, scenario) as (catalog, _):
-        page = catalog.objects(PageRequest(limit, after, search), _schema_name(schema, catalog))
+    with _catalog(url, scenario) as (catalog, subject):
+        page = catalog.objects(PageRequest(limit, after, search), schema_name(schema, subject.connection))
     rows = [
         (
             entry.quoted,
@@ -124,8 +125,8 @@ def columns(
     from upperbound.errors import ConfigurationError
     from upperbound.targets.catalog import PageRequest
 
-    with _catalog(url, scenario) as (catalog, own):
-        wanted = table or own
+    with _catalog(url, scenario) as (catalog, subject):
+        wanted = table or subject.table
         if wanted is None:
             raise ConfigurationError("no table was named", hint="give --table schema.table")
         page = catalog.columns(wanted, PageRequest(limit, after, search))
@@ -187,39 +188,12 @@ def statement(
 
 
 @contextmanager
-def _catalog(url: str | None, scenario: str | None) -> "Iterator[tuple[Catalog, str | None]]":
-    """Lend the catalog of a database, and the table that the scenario names."""
-    from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
-    from upperbound.targets.sf_catalog import snowflake_catalog
-    from upperbound.targets.snowflake import SnowflakeInfo
+def _catalog(url: str | None, scenario: str | None) -> "Iterator[tuple[Catalog, Subject]]":
+    """Lend the catalog of a database, and the database itself."""
+    from upperbound.targets.any_catalog import open_catalog
 
-    with open_subject(url, scenario, "catalog") as subject:
-        if isinstance(subject.connection, SnowflakeInfo):
-            with snowflake_catalog(subject.connection) as catalog:
-                yield catalog, subject.table
-            return
-        with catalog_connection(subject.connection) as connection:
-            yield PostgresCatalog(connection), subject.table
-
-
-def _schema_name(written: str | None, catalog: "Catalog") -> str | None:
-    """Return the true name of a schema that is written as in SQL.
-
-    Raises:
-        ConfigurationError: it is not a name.
-    """
-    from upperbound.errors import ConfigurationError
-    from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError, parse_column
-    from upperbound.targets.sf_catalog import SnowflakeCatalog
-
-    if written is None:
-        return None
-    try:
-        return parse_column(written, SNOWFLAKE if isinstance(catalog, SnowflakeCatalog) else POSTGRES)
-    except IdentifierError:
-        raise ConfigurationError(
-            f"{written!r} is not the name of a schema", hint='names with other characters need double quotes: "a-b"'
-        ) from None
+    with open_subject(url, scenario, "catalog") as subject, open_catalog(subject.connection) as catalog:
+        yield catalog, subject
 
 
 def _show(

@@ -5,6 +5,7 @@ own password, which no page of another site may bring about.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter
@@ -15,14 +16,15 @@ from upperbound.api.parameters import Credentials, Text
 from upperbound.api.services import ControllerServices, Services, with_target
 from upperbound.errors import ConfigurationError
 from upperbound.scenario.connection_url import check_url, split_password
-from upperbound.scenario.identifiers import IdentifierError, parse_column
 from upperbound.scenario.kinds import Preset
 from upperbound.scenario.targets import EmbeddedTarget, SnowflakeTarget
 from upperbound.store.library import find_stored, known
+from upperbound.targets.any_catalog import open_catalog, schema_name
 from upperbound.targets.capabilities import PostgresCapabilities
 from upperbound.targets.catalog import (
     PAGE_SIZE,
     PAGE_SIZE_MAX,
+    Catalog,
     ColumnEntry,
     DatabaseEntry,
     ObjectEntry,
@@ -31,9 +33,10 @@ from upperbound.targets.catalog import (
     SchemaEntry,
     TableEntry,
 )
-from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
+from upperbound.targets.pg_catalog_reader import catalog_connection
 from upperbound.targets.pg_doctor import read_capabilities
 from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.snowflake import SnowflakeInfo, snowflake_info
 from upperbound.targets.table_scenario import scenario_for_table
 from upperbound.views.view import View
 
@@ -59,7 +62,7 @@ class TargetInput(View):
     """A template's id or name, in place of a URL."""
     credentials: Credentials | None = None
     """Used for this question and kept nowhere; without them the server's own places are asked (PGPASSWORD,
-    ``~/.pgpass``)."""
+    ``~/.pgpass``, ``connections.toml``)."""
 
 
 class ListInput(TargetInput):
@@ -156,8 +159,11 @@ async def schemas(given: ListInput, services: Services) -> Schemas:
 @router.post("/catalog/objects", summary="Tables and views", responses=ANSWERS)
 async def objects(given: ObjectsInput, services: Services) -> Objects:
     """List tables and views with row estimates and sizes."""
-    schema = _schema(given.schema_name)
-    page = await _ask(services, given, lambda catalog, _: catalog.objects(_page(given), schema))
+
+    def ask(catalog: Catalog, asked: _Asked) -> Page[ObjectEntry]:
+        return catalog.objects(_page(given), schema_name(given.schema_name, asked.connection))
+
+    page = await _ask(services, given, ask)
     return Objects(items=list(page.items), next=page.next)
 
 
@@ -165,8 +171,8 @@ async def objects(given: ObjectsInput, services: Services) -> Objects:
 async def columns(given: ColumnsInput, services: Services) -> Columns:
     """List the columns of a table or view, with its keys, indexes and partitioning."""
 
-    def ask(catalog: PostgresCatalog, own: str | None) -> tuple[Page[ColumnEntry], TableEntry]:
-        table = _table(given.table, own)
+    def ask(catalog: Catalog, asked: _Asked) -> tuple[Page[ColumnEntry], TableEntry]:
+        table = _table(given.table, asked.table)
         return catalog.columns(table, _page(given)), catalog.table(table)
 
     page, entry = await _ask(services, given, ask)
@@ -178,8 +184,13 @@ async def capabilities(given: TargetInput, services: Services) -> PostgresCapabi
     """Return the server's version, room for connections, settings and statistics."""
 
     def ask() -> PostgresCapabilities:
-        target, _, _ = _target(services, given, "catalog")
-        with catalog_connection(target) as connection:
+        info = _target(services, given, "catalog").connection
+        if not isinstance(info, ConnInfo):
+            raise ConfigurationError(
+                f"the template {given.template_id!r} is for Snowflake, and this is asked of PostgreSQL servers",
+                hint="`upperbound doctor --snowflake` says what an account can do",
+            )
+        with catalog_connection(info) as connection:
             return read_capabilities(connection)
 
     return await with_target(services, ask)
@@ -193,8 +204,9 @@ async def generate(given: GenerateInput, services: Services) -> GeneratedTemplat
     """
 
     def make() -> GeneratedTemplate:
-        target, plain, own = _target(services, given, "generate")
-        made = scenario_for_table(target, plain, _table(given.table, own), given.preset, given.key)
+        asked = _target(services, given, "generate")
+        table = _table(given.table, asked.table)
+        made = scenario_for_table(asked.connection, asked.target, table, given.preset, given.key)
         return GeneratedTemplate(
             yaml=made.text,
             scenario=made.loaded.scenario.model_dump(mode="json"),
@@ -205,26 +217,33 @@ async def generate(given: GenerateInput, services: Services) -> GeneratedTemplat
     return await with_target(services, make)
 
 
-async def _ask(
-    services: ControllerServices, given: TargetInput, question: Callable[[PostgresCatalog, str | None], Found]
-) -> Found:
-    """Return the answer of a target's catalog to a question, which is told the template's table."""
+@dataclass(frozen=True)
+class _Asked:
+    """The database that a question is about."""
+
+    connection: ConnInfo | SnowflakeInfo
+    target: dict[str, Any]
+    """Its plain form as in a scenario, without the table and without a password."""
+    table: str | None = None
+    """The table that a template names."""
+
+
+async def _ask(services: ControllerServices, given: TargetInput, question: Callable[[Catalog, _Asked], Found]) -> Found:
+    """Return the answer of a target's catalog to a question."""
 
     def ask() -> Found:
-        target, _, own = _target(services, given, "catalog")
-        with catalog_connection(target) as connection:
-            return question(PostgresCatalog(connection), own)
+        asked = _target(services, given, "catalog")
+        with open_catalog(asked.connection) as catalog:
+            return question(catalog, asked)
 
     return await with_target(services, ask)
 
 
-def _target(
-    services: ControllerServices, given: TargetInput, purpose: str
-) -> tuple[ConnInfo, dict[str, Any], str | None]:
-    """Return where a target is, its plain form as in a scenario without the table, and the table that a template names.
+def _target(services: ControllerServices, given: TargetInput, purpose: str) -> _Asked:
+    """Return the target that a URL or a template names.
 
     Raises:
-        ConfigurationError: not exactly one of URL and template is given, or it is wrong.
+        ConfigurationError: not exactly one of URL and template is given, it is wrong, or nothing says how to log in.
         TemplateNotFound: there is no such template.
     """
     name = f"upperbound:{purpose}"
@@ -237,7 +256,7 @@ def _target(
         if fault := check_url(split.url):
             raise ConfigurationError(f"the target's URL {fault.message}", hint=fault.hint)
         secret = password or (SecretStr(split.password) if split.password else None)
-        return ConnInfo(split.url, secret, name), {"kind": "postgres", "url": split.url}, None
+        return _Asked(ConnInfo(split.url, secret, name), {"kind": "postgres", "url": split.url})
     assert given.template_id is not None, "one of the two is given"
     known(services.store.templates, given.template_id)
     loaded = find_stored(services.store.templates, given.template_id).loaded
@@ -247,13 +266,10 @@ def _target(
             f"the template {given.template_id!r} brings its own server, which is there during a run alone",
             hint="name a server by its url",
         )
-    if isinstance(target, SnowflakeTarget):
-        raise ConfigurationError(
-            f"the template {given.template_id!r} is for Snowflake, whose catalog is not served over HTTP yet",
-            hint="name a PostgreSQL server by its url",
-        )
     plain = {"kind": target.kind} | target.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "table"})
-    return ConnInfo(target.url, password or loaded.password, name), plain, target.table
+    if isinstance(target, SnowflakeTarget):
+        return _Asked(snowflake_info(target, purpose=name, secret=password), plain, target.table)
+    return _Asked(ConnInfo(target.url, password or loaded.password, name), plain, target.table)
 
 
 def _page(given: ListInput) -> PageRequest:
@@ -265,14 +281,3 @@ def _table(given: str | None, own: str | None) -> str:
     if table := given or own:
         return table
     raise ConfigurationError("no table was named", hint="give table: schema.table")
-
-
-def _schema(written: str | None) -> str | None:
-    """Return the true name of a schema. Raises :class:`ConfigurationError` for what is no name."""
-    if written is None:
-        return None
-    try:
-        return parse_column(written)
-    except IdentifierError:
-        hint = 'names with other characters need double quotes: "a-b"'
-        raise ConfigurationError(f"{written!r} is not the name of a schema", hint=hint) from None

@@ -1,0 +1,39 @@
+"""The catalog of a database, whichever kind it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from upperbound.errors import ConfigurationError
+from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError, parse_column
+from upperbound.targets.catalog import Catalog
+from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
+from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.sf_catalog import snowflake_catalog
+from upperbound.targets.sf_connection import SnowflakeInfo
+
+
+@contextmanager
+def open_catalog(info: ConnInfo | SnowflakeInfo) -> Iterator[Catalog]:
+    """Lend the catalog of a database. Raises :class:`TargetError` when there is no way in."""
+    if isinstance(info, SnowflakeInfo):
+        with snowflake_catalog(info) as catalog:
+            yield catalog
+        return
+    with catalog_connection(info) as connection:
+        yield PostgresCatalog(connection)
+
+
+def schema_name(written: str | None, info: ConnInfo | SnowflakeInfo) -> str | None:
+    """Return the true name of a schema that is written as in SQL.
+
+    Raises:
+        ConfigurationError: it is not a name.
+    """
+    if written is None:
+        return None
+    try:
+        return parse_column(written, SNOWFLAKE if isinstance(info, SnowflakeInfo) else POSTGRES)
+    except IdentifierError:
+        raise ConfigurationError(
+            f"{written!r} is not the name of a schema", hint='names with other characters need double quotes: "a-b"'
+        ) from None
