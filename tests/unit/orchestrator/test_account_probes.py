@@ -10,9 +10,10 @@ import pytest
 from upperbound.domain.diagnosis import Check, CheckStatus
 from upperbound.orchestrator.diagnosis.account import history, objects, sessions, warehouses
 from upperbound.orchestrator.diagnosis.account.probe import SESSION, Answer, Probe, Seen, Skip
-from upperbound.orchestrator.diagnosis.account.walk import PROBES
+from upperbound.orchestrator.diagnosis.account.walk import PROBES, STATEMENT_TIMEOUT_S
 from upperbound.scenario.identifiers import TableName
 from upperbound.targets import sf_warehouse
+from upperbound.targets.sf_connection import SessionSettings
 
 OK, WARNING, FAILED = CheckStatus.OK, CheckStatus.WARNING, CheckStatus.FAILED
 TAG = "upperbound:doctor:1234"
@@ -237,6 +238,16 @@ def judge_parameters(rows: list[dict[str, str]], before: dict[str, Answer]) -> C
 def test_parameters_that_were_set_are_in_force() -> None:
     check = judge_parameters(in_force(), set_before())
     assert (check.status, "8 parameters" in check.found) == (OK, True), check
+
+
+def test_parameters_of_the_login_are_those_that_sessions_of_the_product_are_opened_with() -> None:
+    opened = SessionSettings(TAG, statement_timeout_s=STATEMENT_TIMEOUT_S, read_latest_writes=True).parameters()
+    rows = [{"key": key, "value": str(value).lower()} for key, value in opened.items()]
+    check = judge("parameters at login", answer(*rows))
+    assert (check.status, "6 parameters" in check.found) == (OK, True), check
+    late = [row | {"value": "172800"} if row["key"] == "STATEMENT_TIMEOUT_IN_SECONDS" else row for row in rows]
+    check = judge("parameters at login", answer(*late))
+    assert (check.status, check.found) == (WARNING, "STATEMENT_TIMEOUT_IN_SECONDS is '172800'")
 
 
 def test_a_parameter_that_is_another_or_not_shown_is_told() -> None:

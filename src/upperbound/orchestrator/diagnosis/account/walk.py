@@ -41,6 +41,9 @@ def check_account(target: SnowflakeTarget, clock: Clock) -> list[Check]:
     try:
         asked = target.model_copy(update={"statement_timeout_seconds": STATEMENT_TIMEOUT_S})
         info = snowflake_info(asked, purpose=tag)
+        # As sessions of targets and of stores have it, together.
+        settings = replace(info.settings, result_cache=False, read_latest_writes=True)
+        info = replace(info, settings=settings)
         session = open_session(info)
     except (TargetError, ConfigurationError) as error:
         checks.fail(REACHABLE, error.message, error.hint, unreachable=isinstance(error, TargetError))
