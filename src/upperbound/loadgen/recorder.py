@@ -127,7 +127,7 @@ class Recorder:
         self._spool: SpoolWriter | None = None
         self._on_error = on_error
         self._told = threading.Lock()
-        self._full: queue.SimpleQueue[tuple[bytearray, int] | None] = queue.SimpleQueue()
+        self._full: queue.SimpleQueue[tuple[bytearray, int, bytes | None] | None] = queue.SimpleQueue()
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
         self._buffers = 1
         self._rows = 0
@@ -154,9 +154,9 @@ class Recorder:
         if self._spool is not None:
             self._spool.close()
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         """Take a buffer from the loop and return an empty one; never waits, never raises."""
-        self._full.put((buffer, used_bytes))
+        self._full.put((buffer, used_bytes, statement_ids))
         try:
             return self._free.get_nowait()
         except queue.Empty:
@@ -229,9 +229,9 @@ class Recorder:
 
     def _drain(self) -> None:
         while (item := self._full.get()) is not None:
-            buffer, used = item
+            buffer, used, statement_ids = item
             try:
-                self._record(buffer, used)
+                self._record(buffer, used, statement_ids)
             except QueryLogError as error:
                 self._tell(error)
                 return
@@ -246,14 +246,14 @@ class Recorder:
         if self._told.acquire(blocking=False):
             self._on_error(error)
 
-    def _record(self, buffer: bytearray, used: int) -> None:
+    def _record(self, buffer: bytearray, used: int, statement_ids: bytes | None) -> None:
         """Spool the records first, so that no figure counts a query that the log has not."""
         if self._spool is not None:
             fresh = self._error_table.entries[self._errors_logged :]
             if fresh:
                 self._spool.write_errors(LoggedError(e.number, e.outcome, e.code, e.message) for e in fresh)
                 self._errors_logged += len(fresh)
-            self._spool.write(memoryview(buffer)[:used])
+            self._spool.write(memoryview(buffer)[:used], statement_ids)
         records = np.frombuffer(buffer, RECORD_DTYPE, used // RECORD.size)
         measured = records["intended_ns"] >= self._measurement_start_ns
         with self._lock:

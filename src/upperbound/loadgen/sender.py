@@ -27,8 +27,11 @@ _IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 class RecordSink(Protocol):
     """Takes full buffers of records and gives empty ones; never waits."""
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
-        """Take ``buffer``, of which ``used_bytes`` are filled, and return an empty one of the same size."""
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
+        """Take ``buffer``, of which ``used_bytes`` are filled, and return an empty one of the same size.
+
+        ``statement_ids`` are 16 bytes for each record; None where the server tells none.
+        """
         ...
 
 

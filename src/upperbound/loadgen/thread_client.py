@@ -22,8 +22,8 @@ class ThreadClient:
         self.operations: Iterator[int] = stream.operations
         self.rows: tuple[Iterator[Row | None], ...] = stream.rows
         self.connection: BlockingConnection | None = None
-        self.records: deque[bytes] = deque()
-        """Records of operations that have ended."""
+        self.records: deque[tuple[bytes, bytes]] = deque()
+        """Records of operations that have ended, each with what the server calls its statement."""
         self.phase = Phase.WARMUP
         """What the session is marked for."""
         self.busy = False

@@ -64,6 +64,8 @@ class ThreadExecutor:
         self._errors_lock = threading.Lock()
         self._buffer = bytearray(buffer_bytes // RECORD.size * RECORD.size)
         self._offset = 0
+        self._statement_ids = bytearray()
+        """Those of the records in the buffer."""
         self._think_ns = think_ns
         self._clients: list[ThreadClient] = []
         self._limit = 0
@@ -212,13 +214,20 @@ class ThreadExecutor:
         for client in self._clients:
             records = client.records
             for _ in range(len(records)):
-                self._buffer[self._offset : self._offset + RECORD.size] = records.popleft()
+                record, statement_id = records.popleft()
+                self._buffer[self._offset : self._offset + RECORD.size] = record
+                self._statement_ids += statement_id
                 self._offset += RECORD.size
                 if self._offset == len(self._buffer):
-                    self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
+                    self._hand_over()
         if self._offset:
-            self._buffer, self._offset = self._sink.swap(self._buffer, self._offset), 0
+            self._hand_over()
         del now_ns
+
+    def _hand_over(self) -> None:
+        ids = bytes(self._statement_ids)
+        self._buffer, self._offset = self._sink.swap(self._buffer, self._offset, ids), 0
+        self._statement_ids.clear()
 
     def _grow(self, threads: int) -> None:
         for index in range(len(self._clients), threads):
@@ -293,31 +302,33 @@ class ThreadExecutor:
         """Execute an operation, attempt by attempt, and record what has become of it."""
         client.busy = True
         client.retried.clear()
+        connection = client.connection
+        assert connection is not None, "nothing is executed without a connection"
         planned = self._operations[operation]
         rows = retries = error = 0
         outcome = Outcome.OK
         while True:
             try:
-                rows, failure = self._attempt(client, planned, row or ()), None
+                rows, failure = self._attempt(connection, planned, row or ()), None
             except StatementFailed as failed:
                 rows, failure = 0, failed
             end_ns = time.perf_counter_ns()
             if failure is None or not self._may_retry(client, planned, failure, retries, end_ns):
                 break
             retries += 1
+            connection.take_statement_id()
         if failure is not None:
             outcome, error = failure.outcome, self._number(failure)
         lag = lag_ns + min(self._lag_ns, end_ns - start_ns)
         numbers = operation, client.index, error, int(outcome), retries
-        client.records.append(RECORD.pack(intended_ns, start_ns, end_ns, lag, rows, *numbers))
+        record = RECORD.pack(intended_ns, start_ns, end_ns, lag, rows, *numbers)
+        client.records.append((record, connection.take_statement_id()))
         client.free_ns, client.busy = end_ns, False
         if failure is not None and failure.broken:
             self._lose(client, failure.message)
 
-    def _attempt(self, client: ThreadClient, operation: BlockingOperation, row: Row) -> int:
+    def _attempt(self, connection: BlockingConnection, operation: BlockingOperation, row: Row) -> int:
         """Execute the statements of an operation once; a transaction that fails is rolled back."""
-        connection = client.connection
-        assert connection is not None, "nothing is executed without a connection"
         try:
             return sum(connection.execute(statement, row) for statement in operation.statements)
         except StatementFailed as failure:

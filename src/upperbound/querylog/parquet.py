@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
+from upperbound.domain.statement_ids import STATEMENT_ID_BYTES
 from upperbound.errors import QueryLogError
 from upperbound.querylog.records import RECORD, RECORD_DTYPE
 from upperbound.querylog.spool import (
+    IDS_SUFFIX,
     MANIFEST,
     SEGMENT_ROWS,
     SUFFIX,
@@ -94,7 +96,8 @@ def seal_worker(run_folder: Path, worker_id: str) -> LogParts:
                 number = int(segment.stem)
                 records = _read(segment)
                 if len(records):
-                    _write_part(log / f"{worker_id}-{number:05d}.parquet", records, number, manifest, errors)
+                    ids = _read_ids(segment.with_suffix(IDS_SUFFIX), len(records))
+                    _write_part(log / f"{worker_id}-{number:05d}.parquet", records, ids, number, manifest, errors)
                 segment.unlink()
             for rest in spool.iterdir():
                 rest.unlink()
@@ -148,8 +151,27 @@ def _read(segment: Path) -> NDArray[np.void]:
     return np.frombuffer(data, RECORD_DTYPE, len(data) // RECORD.size)
 
 
+def _read_ids(path: Path, n: int) -> NDArray[np.uint8] | None:
+    """Return the statement ids of ``n`` records as rows of bytes, all zero for none; None where there are none at all.
+
+    There may be fewer than records, or more, after a kill.
+    """
+    if not path.exists():
+        return None
+    data = path.read_bytes()[: n * STATEMENT_ID_BYTES]
+    ids = np.zeros((n, STATEMENT_ID_BYTES), np.uint8)
+    whole = len(data) // STATEMENT_ID_BYTES
+    ids[:whole] = np.frombuffer(data, np.uint8, whole * STATEMENT_ID_BYTES).reshape(whole, STATEMENT_ID_BYTES)
+    return ids
+
+
 def _write_part(
-    path: Path, records: NDArray[np.void], number: int, manifest: Manifest, errors: Sequence[LoggedError]
+    path: Path,
+    records: NDArray[np.void],
+    ids: NDArray[np.uint8] | None,
+    number: int,
+    manifest: Manifest,
+    errors: Sequence[LoggedError],
 ) -> None:
     """Write one part so that it is there as a whole or not at all."""
     draft = path.with_suffix(".draft")
@@ -158,7 +180,8 @@ def _write_part(
     ) as writer:
         for start in range(0, len(records), ROW_GROUP_ROWS):
             chunk = records[start : start + ROW_GROUP_ROWS]
-            table = to_table(chunk, number * SEGMENT_ROWS + start, manifest, errors)
+            chunk_ids = None if ids is None else ids[start : start + ROW_GROUP_ROWS]
+            table = to_table(chunk, number * SEGMENT_ROWS + start, manifest, errors, chunk_ids)
             writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
     draft.replace(path)
 
@@ -175,8 +198,17 @@ def _dictionary_columns() -> list[str]:
     return [field.name for field in SCHEMA if pa.types.is_dictionary(field.type)]
 
 
-def to_table(records: NDArray[np.void], first: int, manifest: Manifest, errors: Sequence[LoggedError]) -> pa.Table:
-    """Return the records as rows of :data:`SCHEMA`; ``first`` is the worker's sequence number of the first."""
+def to_table(
+    records: NDArray[np.void],
+    first: int,
+    manifest: Manifest,
+    errors: Sequence[LoggedError],
+    ids: NDArray[np.uint8] | None = None,
+) -> pa.Table:
+    """Return the records as rows of :data:`SCHEMA`; ``first`` is the worker's sequence number of the first.
+
+    ``ids`` are rows of 16 bytes, all zero for a statement whose id is not known.
+    """
     n = len(records)
     warmup = records["intended_ns"] < manifest.measurement_start_ns
     prefix = f"{manifest.run_id}:{manifest.worker_id}:"
@@ -204,9 +236,23 @@ def to_table(records: NDArray[np.void], first: int, manifest: Manifest, errors: 
         "error": _text(error, [entry.message for entry in errors], known),
         "rows": pa.array(records["rows"].astype(np.int64)),
         "attempts": pa.array(records["retries"].astype(np.int16) + 1, pa.int16()),
-        "server_query_id": pa.nulls(n, pa.string()),
+        "server_query_id": pa.nulls(n, pa.string()) if ids is None else uuid_texts(ids),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+_HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), np.uint8).reshape(256, 2)
+_UUID_DIGITS = np.array([place for place in range(36) if place not in (8, 13, 18, 23)])
+
+
+def uuid_texts(ids: NDArray[np.uint8]) -> pa.StringArray:
+    """Return rows of 16 bytes as UUIDs in lower case; null for one that is all zero."""
+    n = len(ids)
+    letters = np.full((n, 36), ord("-"), np.uint8)
+    letters[:, _UUID_DIGITS] = _HEX[ids].reshape(n, 32)
+    offsets = np.arange(0, 36 * n + 1, 36, dtype=np.int32)
+    texts = pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(letters))
+    return pc.if_else(pa.array(ids.any(axis=1)), texts, pa.scalar(None, pa.string()))
 
 
 def to_us(duration_ns: NDArray[np.int64]) -> NDArray[np.int64]:

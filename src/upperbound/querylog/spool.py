@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from upperbound.domain.outcomes import Outcome
+from upperbound.domain.statement_ids import NO_STATEMENT_ID, STATEMENT_ID_BYTES
 from upperbound.errors import QueryLogError
 from upperbound.querylog.records import RECORD
 
@@ -29,6 +30,11 @@ The store is by default on the same disk. Without room for its last rows nobody 
 MANIFEST = "manifest.json"
 ERRORS = "errors.jsonl"
 SUFFIX = ".spool"
+IDS_SUFFIX = ".ids"
+"""Beside a segment, where the server tells what it calls statements: 16 bytes for each of its records, in their order.
+
+They are written before the records, so that after a kill no record lacks its id; one that does has none.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,8 @@ class SpoolWriter:
         self._rows_in_segment = 0
         self._segment = -1
         self._file = -1
+        self._ids_file = -1
+        self._ids_in_segment = 0
         self.rows = 0
         """Records written."""
         try:
@@ -94,17 +102,21 @@ class SpoolWriter:
         except OSError as error:
             raise self._lost(error) from error
 
-    def write(self, records: memoryview) -> None:
-        """Append whole records.
+    def write(self, records: memoryview, statement_ids: bytes | None = None) -> None:
+        """Append whole records, and the 16 bytes for each that the server calls its statement by.
 
         Raises:
             QueryLogError: the disk is full or gone; records written before stay readable.
         """
+        ids = memoryview(statement_ids) if statement_ids is not None else None
         try:
             while records:
                 room = (SEGMENT_ROWS - self._rows_in_segment) * RECORD.size
-                self._write_all(records[:room])
                 rows = min(len(records), room) // RECORD.size
+                if ids is not None:
+                    self._write_ids(ids[: rows * STATEMENT_ID_BYTES])
+                    ids = ids[rows * STATEMENT_ID_BYTES :]
+                _write_all(self._file, records[:room])
                 self.rows += rows
                 self._rows_in_segment += rows
                 records = records[room:]
@@ -129,8 +141,7 @@ class SpoolWriter:
     def close(self) -> None:
         """Close the files; what was written stays."""
         if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+            self._close_segment()
             # Closing tries once more to write what a full disk has refused; that was reported when it happened.
             with contextlib.suppress(OSError):
                 self._errors.close()
@@ -140,17 +151,38 @@ class SpoolWriter:
         release_reserve(self._folder)
         return _cannot_write(self._folder, error)
 
-    def _write_all(self, data: memoryview) -> None:
-        while data:
-            data = data[os.write(self._file, data) :]
+    def _write_ids(self, ids: memoryview) -> None:
+        """Append to the ids of the segment, whose file is made when the first come; those of earlier records are none.
+
+        Called before their records are written.
+        """
+        if self._ids_file < 0:
+            self._ids_file = _create(self._folder / f"{self._segment:05d}{IDS_SUFFIX}")
+        missing = self._rows_in_segment - self._ids_in_segment
+        _write_all(self._ids_file, memoryview(NO_STATEMENT_ID * missing))
+        _write_all(self._ids_file, ids)
+        self._ids_in_segment += missing + len(ids) // STATEMENT_ID_BYTES
 
     def _next_segment(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
+        self._close_segment()
         self._segment += 1
-        path = self._folder / f"{self._segment:05d}{SUFFIX}"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        self._rows_in_segment = 0
+        self._file = _create(self._folder / f"{self._segment:05d}{SUFFIX}")
+        self._rows_in_segment = self._ids_in_segment = 0
+
+    def _close_segment(self) -> None:
+        for descriptor in (self._file, self._ids_file):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._ids_file = -1
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _keep_reserve(folder: Path) -> None:

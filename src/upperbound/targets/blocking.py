@@ -60,6 +60,13 @@ class BlockingConnection(Protocol):
         """
         ...
 
+    def take_statement_id(self) -> bytes:
+        """Return what the server calls the statement that counts and was executed last, and forget it.
+
+        That of a statement that failed as well, if the server had told one. 16 bytes, all zero for none.
+        """
+        ...
+
     def enter(self, phase: Phase) -> None:
         """Let the server know that what is executed from now on belongs to WARMUP or MEASUREMENT.
 

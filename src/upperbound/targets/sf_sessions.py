@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from upperbound.domain.phases import Phase
+from upperbound.domain.statement_ids import pack_statement_id
 from upperbound.errors import TargetError, TargetMismatch, UpperboundError
 from upperbound.targets.blocking import BlockingConnection, BlockingStatement, StatementFailed
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session, outcome_of, query
@@ -97,6 +98,7 @@ class SnowflakeSession:
 
         self._connection, self._tags = connection, tags
         self._cursor: Any = connection.cursor()
+        self._statement_id: str | None = None
         self._errors = snowflake.connector.errors.Error
         self._no_arrow = snowflake.connector.errors.NotSupportedError
 
@@ -120,8 +122,18 @@ class SnowflakeSession:
             else:
                 self._fetch_many()
         except self._errors as error:
+            if statement.counts:
+                self._statement_id = getattr(error, "sfqid", None)
             raise _failed(error) from None
-        return int(count or 0) if statement.counts and (count or 0) > 0 else 0
+        if not statement.counts:
+            return 0
+        self._statement_id = cursor.sfqid
+        return int(count) if count is not None and count > 0 else 0
+
+    def take_statement_id(self) -> bytes:
+        """Return Snowflake's id of the statement that counts and was executed last, and forget it."""
+        told, self._statement_id = self._statement_id, None
+        return pack_statement_id(told)
 
     def enter(self, phase: Phase) -> None:
         """Change the tag of the session."""

@@ -32,7 +32,7 @@ class Sink:
     def __init__(self) -> None:
         self.count = 0
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         self.count += used_bytes // RECORD.size
         return buffer
 

@@ -52,7 +52,7 @@ class Counter:
     def __init__(self) -> None:
         self.done = np.zeros(THREADS, dtype=np.int64)
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         threads = np.frombuffer(buffer, RECORD_DTYPE, used_bytes // RECORD.size)["thread"]
         self.done += np.bincount(threads, minlength=THREADS)
         return buffer

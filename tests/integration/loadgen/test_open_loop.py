@@ -35,7 +35,7 @@ class Sink:
 
     parts: list[bytes] = field(default_factory=list)
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         self.parts.append(bytes(buffer[:used_bytes]))
         return bytearray(len(buffer))
 

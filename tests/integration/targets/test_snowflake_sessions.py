@@ -1,6 +1,8 @@
 """Sessions of the load against an emulated account: tags, values, outcomes and cancelling."""
 
+import contextlib
 import threading
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -83,6 +85,25 @@ def test_rows_are_those_returned_or_changed(session: SnowflakeSession) -> None:
 
 def test_a_large_answer_is_counted_as_well(session: SnowflakeSession) -> None:
     assert session.execute(BlockingStatement("SELECT SEQ4() FROM TABLE(GENERATOR(ROWCOUNT => 5000))"), ()) == 5000
+
+
+def test_the_id_of_a_statement_is_the_one_that_the_history_knows_it_by(
+    snowflake: SnowflakeDatabase, session: SnowflakeSession
+) -> None:
+    def id_of(text: str, *, counts: bool = True) -> str:
+        with contextlib.suppress(StatementFailed):
+            session.execute(BlockingStatement(text, counts=counts), ())
+        return str(uuid.UUID(bytes=session.take_statement_id()))
+
+    def known_as(text: str) -> str:
+        return str(snowflake.statements(text)[-1]["query_id"])
+
+    assert id_of("SELECT 'short'") == known_as("'short'")
+    assert id_of("SELECT 'long', SEQ4() FROM TABLE(GENERATOR(ROWCOUNT => 5000))") == known_as("'long'")
+    assert id_of("INSERT INTO orders VALUES (1, 'twice', 1, NULL)") == known_as("'twice'"), "it failed, and has one"
+    assert uuid.UUID(id_of("BEGIN", counts=False)).int == 0
+    assert id_of("SELECT 'inside'") == known_as("'inside'")
+    assert uuid.UUID(id_of("ROLLBACK", counts=False)).int == 0
 
 
 @pytest.mark.parametrize(

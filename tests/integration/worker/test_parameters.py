@@ -324,7 +324,7 @@ def test_now_is_the_time_of_each_execution(target: ConnInfo) -> None:
 class Kept:
     """Takes a loop's records and keeps none."""
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         return buffer
 
 

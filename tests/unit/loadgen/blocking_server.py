@@ -14,6 +14,7 @@ from upperbound.clock import SystemClock
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
 from upperbound.domain.sharding import Shard
+from upperbound.domain.statement_ids import NO_STATEMENT_ID, STATEMENT_ID_BYTES
 from upperbound.errors import TargetUnreachable
 from upperbound.loadgen.errors_table import ErrorTable
 from upperbound.loadgen.thread_executor import ThreadExecutor
@@ -36,9 +37,15 @@ class Sink:
     """Keeps every record."""
 
     parts: list[bytes] = field(default_factory=list)
+    statement_ids: list[bytes] = field(default_factory=list)
+    """One for each record."""
 
-    def swap(self, buffer: bytearray, used_bytes: int) -> bytearray:
+    def swap(self, buffer: bytearray, used_bytes: int, statement_ids: bytes | None = None) -> bytearray:
         self.parts.append(bytes(buffer[:used_bytes]))
+        told = memoryview(statement_ids or b"")
+        self.statement_ids += [
+            bytes(told[at : at + STATEMENT_ID_BYTES]) for at in range(0, len(told), STATEMENT_ID_BYTES)
+        ]
         return bytearray(len(buffer))
 
     @property
@@ -54,6 +61,8 @@ class Seen:
     begin_ns: int
     phase: Phase
     connection: int
+    statement_id: bytes
+    """What it calls the statement."""
 
 
 class Server:
@@ -102,7 +111,8 @@ class Server:
 
     def answer(self, session: "Session", text: str) -> int:
         with self._lock:
-            self.seen.append(Seen(text, NOW(), session.phase, session.number))
+            session.statement_id = (len(self.seen) + 1).to_bytes(STATEMENT_ID_BYTES)
+            self.seen.append(Seen(text, NOW(), session.phase, session.number, session.statement_id))
             failure = self.failures.pop(0) if self.failures else None
         threading.Event().wait(self.answer_s)
         while self.held.is_set():
@@ -119,10 +129,19 @@ class Session:
 
     def __init__(self, server: Server, number: int) -> None:
         self._server, self.number, self.phase = server, number, Phase.WARMUP
+        self.statement_id = self._counted_id = NO_STATEMENT_ID
 
     def execute(self, statement: BlockingStatement, row: Sequence[bytes | None]) -> int:
-        rows = self._server.answer(self, statement.text)
+        try:
+            rows = self._server.answer(self, statement.text)
+        finally:
+            if statement.counts:
+                self._counted_id = self.statement_id
         return rows if statement.counts else 0
+
+    def take_statement_id(self) -> bytes:
+        taken, self._counted_id = self._counted_id, NO_STATEMENT_ID
+        return taken
 
     def enter(self, phase: Phase) -> None:
         threading.Event().wait(self._server.answer_s)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -242,11 +243,11 @@ class BrokenSpool(SpoolWriter):
         super().__init__(folder, manifest())
         self._failure, self._left = failure, at
 
-    def write(self, records: memoryview) -> None:
+    def write(self, records: memoryview, statement_ids: bytes | None = None) -> None:
         self._left -= 1
         if self._left <= 0:
             raise self._failure
-        super().write(records)
+        super().write(records, statement_ids)
 
 
 @pytest.mark.parametrize("failure", [QueryLogError("the disk is full"), ZeroDivisionError("a bug")], ids=repr)
@@ -271,9 +272,9 @@ class HangingSpool(SpoolWriter):
         super().__init__(folder, manifest())
         self.answer = threading.Event()
 
-    def write(self, records: memoryview) -> None:
+    def write(self, records: memoryview, statement_ids: bytes | None = None) -> None:
         assert self.answer.wait(DEADLINE_S)
-        super().write(records)
+        super().write(records, statement_ids)
 
 
 def test_falling_behind_is_reported_once_while_the_disk_still_hangs_and_swapping_never_waits(
@@ -326,3 +327,21 @@ def test_attempts_commits_and_rollbacks_are_counted_for_transactions_only() -> N
     assert by_operation["add"].transactions == TransactionFigures(attempts=10, commits=3, rollbacks=6)
     assert (by_operation["add"].operations, by_operation["add"].failed) == (3, 2)
     assert by_operation["ship"].transactions is None
+
+
+def test_what_the_server_calls_statements_reaches_the_log(tmp_path: Path) -> None:
+    made, ids = make_records(150), [uuid.UUID(int=1 << 100 | number) for number in range(150)]
+    recorder, folder = Recorder(labels=LABELS, errors=error_table(), on_error=_raise), tmp_path
+    manifest = Manifest("run", "test", "worker-0", LABELS, LABELS, 0, 0, WARMUP_END_NS)
+    recorder.start(WARMUP_END_NS, SpoolWriter(spool_folder(folder, "worker-0"), manifest))
+    for start in (0, 100):
+        some = bytearray(made[start : start + 100].tobytes())
+        recorder.swap(some, len(some), b"".join(one.bytes for one in ids[start : start + 100]))
+    recorder.finish()
+    table = pq.read_table(seal_worker(folder, "worker-0").files[0], columns=["server_query_id", "rows"])
+    assert table.column("server_query_id").to_pylist() == [str(one) for one in ids]
+    assert table.column("rows").to_pylist() == made["rows"].tolist()
+
+
+def _raise(error: QueryLogError) -> None:
+    raise error

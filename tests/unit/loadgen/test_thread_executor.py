@@ -8,6 +8,7 @@ from tests.unit.loadgen.blocking_server import NOW, ONE, Rig, S, Server, Session
 
 from upperbound.domain.outcomes import Outcome
 from upperbound.domain.phases import Phase
+from upperbound.domain.statement_ids import NO_STATEMENT_ID
 from upperbound.errors import TargetAuthFailed, TargetError, TargetUnreachable
 from upperbound.loadgen.opening import PARALLEL
 from upperbound.targets.blocking import BlockingOperation, BlockingStatement, StatementFailed
@@ -285,3 +286,52 @@ def test_an_error_of_a_thread_ends_the_load_and_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
         rig.executor.run()
     rig.executor.close()
+
+
+def ids_of(rig: Rig) -> list[bytes]:
+    assert len(rig.sink.statement_ids) == len(rig.records), "an id for each record"
+    return rig.sink.statement_ids
+
+
+def test_each_record_comes_with_what_the_server_calls_its_statement() -> None:
+    server = Server()
+    rig = Rig(server)
+    with rig.running(4):
+        until(lambda: len(server.seen) > 200, "two hundred operations")
+    assert sorted(ids_of(rig)) == sorted(one.statement_id for one in server.seen)
+
+
+def test_of_a_transaction_the_id_is_that_of_its_last_statement_between_begin_and_commit() -> None:
+    server = Server()
+    begin, commit, rollback = (BlockingStatement(word, counts=False) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
+    rig = Rig(
+        server, BlockingOperation((begin, BlockingStatement("first"), BlockingStatement("last"), commit), rollback)
+    )
+    with rig.running(2):
+        until(lambda: len(server.seen) > 40, "operations")
+    assert sorted(ids_of(rig)) == sorted(one.statement_id for one in server.seen if one.text == "last")
+
+
+def test_of_an_operation_that_is_tried_again_the_id_is_that_of_the_last_attempt() -> None:
+    server = Server()
+    begin, commit, rollback = (BlockingStatement(word, counts=False) for word in ("BEGIN", "COMMIT", "ROLLBACK"))
+    operation = BlockingOperation((begin, BlockingStatement("one"), commit), rollback, {Outcome.DEADLOCK: 1})
+    # BEGIN, the statement that fails, ROLLBACK, and a BEGIN that fails: nothing of the second attempt counts.
+    server.failures = [None, failed(Outcome.DEADLOCK), None, failed(Outcome.SYNTAX)]
+    rig = Rig(server, operation)
+    with rig.running(1):
+        until(lambda: len(server.seen) > 20, "operations")
+    assert list(rig.records["retries"][:2]) == [1, 0]
+    first, second = ids_of(rig)[:2]
+    assert first == NO_STATEMENT_ID
+    assert second == next(one.statement_id for one in server.seen[4:] if one.text == "one")
+
+
+def test_a_failed_statement_has_an_id_as_well() -> None:
+    server = Server()
+    server.failures = [failed(Outcome.CONSTRAINT)]
+    rig = Rig(server)
+    with rig.running(1):
+        until(lambda: len(server.seen) > 5, "operations")
+    assert ids_of(rig)[0] == server.seen[0].statement_id
+    assert rig.records["outcome"][0] == Outcome.CONSTRAINT

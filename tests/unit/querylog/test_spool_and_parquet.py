@@ -1,6 +1,8 @@
 """Every record that was spooled is in the Parquet log, whatever happened to the worker in between."""
 
 import os
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -10,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from upperbound.domain.outcomes import Outcome
+from upperbound.domain.statement_ids import NO_STATEMENT_ID, STATEMENT_ID_BYTES
 from upperbound.errors import QueryLogError
 from upperbound.querylog import parquet, spool
 from upperbound.querylog.parquet import SCHEMA, log_folder, run_log, seal_worker, spool_folder
@@ -150,3 +153,79 @@ def test_a_part_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     part.write_bytes(b"garbage")
     with pytest.raises(QueryLogError, match="worker-0-00000"):
         run_log(tmp_path)
+
+
+def write_with_ids(folder: Path, made: NDArray[np.void], ids: bytes, batch: int) -> None:
+    """Write the records in batches, each with its part of the ids."""
+    writer = SpoolWriter(spool_folder(folder, "worker-0"), MANIFEST)
+    for start in range(0, len(made), batch):
+        some = made[start : start + batch]
+        writer.write(memoryview(some.tobytes()), ids[start * STATEMENT_ID_BYTES : (start + batch) * STATEMENT_ID_BYTES])
+    writer.close()
+
+
+def statement_ids(n: int) -> list[uuid.UUID]:
+    return [uuid.UUID(int=(0x01B2 << 112) + number) for number in range(n)]
+
+
+def joined(ids: Sequence[uuid.UUID]) -> bytes:
+    return b"".join(one.bytes for one in ids)
+
+
+def logged_ids(folder: Path) -> list[object]:
+    return [row[0] for row in ask(folder, "SELECT server_query_id FROM log ORDER BY started_at, execution_id")]
+
+
+def test_each_record_has_the_id_of_its_statement_over_buffers_and_segments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "SEGMENT_ROWS", 1000)
+    monkeypatch.setattr(parquet, "SEGMENT_ROWS", 1000)
+    ids = statement_ids(2500)
+    write_with_ids(tmp_path, records(2500), joined(ids), 700)
+    seal_worker(tmp_path, "worker-0")
+    assert logged_ids(tmp_path) == [str(one) for one in ids]
+    assert not spool_folder(tmp_path, "worker-0").exists()
+
+
+def test_a_server_that_tells_no_ids_costs_no_file(tmp_path: Path) -> None:
+    write(tmp_path, records(100))
+    assert not list(spool_folder(tmp_path, "worker-0").glob("*.ids"))
+    seal_worker(tmp_path, "worker-0")
+    assert logged_ids(tmp_path) == [None] * 100
+
+
+def test_statements_without_an_id_have_none(tmp_path: Path) -> None:
+    ids = statement_ids(3)
+    write_with_ids(tmp_path, records(3), ids[0].bytes + NO_STATEMENT_ID + ids[2].bytes, 3)
+    seal_worker(tmp_path, "worker-0")
+    assert logged_ids(tmp_path) == [str(ids[0]), None, str(ids[2])]
+
+
+def test_records_before_the_first_id_have_none(tmp_path: Path) -> None:
+    ids = statement_ids(4)
+    made = records(8)
+    writer = SpoolWriter(spool_folder(tmp_path, "worker-0"), MANIFEST)
+    writer.write(memoryview(made[:2].tobytes()))
+    writer.write(memoryview(made[2:4].tobytes()), joined(ids[:2]))
+    writer.write(memoryview(made[4:6].tobytes()))
+    writer.write(memoryview(made[6:].tobytes()), joined(ids[2:]))
+    writer.close()
+    seal_worker(tmp_path, "worker-0")
+    first, second, third, fourth = map(str, ids)
+    assert logged_ids(tmp_path) == [None, None, first, second, None, None, third, fourth]
+
+
+@pytest.mark.parametrize(
+    ("kept_records", "kept_id_bytes", "with_id"), [(42, 100 * 16, 42), (100, 30 * 16 + 5, 30), (100, 0, 0)]
+)
+def test_after_a_kill_every_record_is_kept_and_those_whose_id_is_lost_have_none(
+    tmp_path: Path, kept_records: int, kept_id_bytes: int, with_id: int
+) -> None:
+    ids = statement_ids(100)
+    write_with_ids(tmp_path, records(100), joined(ids), 100)
+    folder = spool_folder(tmp_path, "worker-0")
+    os.truncate(folder / "00000.spool", kept_records * RECORD.size)
+    os.truncate(folder / "00000.ids", kept_id_bytes)
+    assert seal_worker(tmp_path, "worker-0").rows == kept_records
+    assert logged_ids(tmp_path) == [str(one) for one in ids[:with_id]] + [None] * (kept_records - with_id)
