@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +142,7 @@ class SnowflakeDatabase:
         self.emulator.control("user", name=name, **means)
 
     def settings(self, **given: Any) -> None:
-        """Set ``omit_hybrid_below_ms``, ``usage_delay_s``, ``metering`` or ``idle_abort_s``."""
+        """Set what the history tells, and more; see ``_settings`` in ``snowflake/control.py``."""
         self.emulator.control("settings", **given)
 
     def expire_tokens(self, *, master: bool = False) -> int:
@@ -153,6 +153,10 @@ class SnowflakeDatabase:
         """Return the statements that sessions in this database ran, in the order in which they ended."""
         seen: list[dict[str, Any]] = self.emulator.control("statements", database=self.name)
         return [statement for statement in seen if containing.upper() in statement["query_text"].upper()]
+
+    def add_history(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Add statements to the history that nobody ran; see ``made_up`` in ``snowflake/history.py``."""
+        self.emulator.control("add-history", records=[dict(record) for record in records])
 
     def logins(self) -> list[dict[str, Any]]:
         """Return what each login sent, secrets left out, and the code with which it was refused, if it was."""

@@ -50,13 +50,14 @@ class Account:
             last_query_id=session.last_query_id,
             transaction_id=session.transaction.number if session.transaction else None,
             tables=self.catalog.inside(),
+            history_lacks=frozenset() if self.history.tells_cache else history.VIEW_ONLY,
         )
 
     def fill(self, tables: frozenset[str]) -> None:
         """Bring the engine's tables of the history up to date, those that a statement is going to read."""
         now = datetime.now(UTC)
         if HISTORY_TABLE in tables:
-            self.engine.fill(HISTORY_TABLE, _history_rows(self.history.shown()))
+            self.engine.fill(HISTORY_TABLE, _history_rows(self.history.current(now)))
         if USAGE_TABLE in tables:
             self.engine.fill(USAGE_TABLE, _history_rows(self.history.settled(now, self.history.shown())))
         if AGGREGATE_TABLE in tables:

@@ -55,6 +55,12 @@ def _settings(account: Account, given: dict[str, Any]) -> None:
     for name, value in given.items():
         if name == "omit_hybrid_below_ms":
             account.history.omit_hybrid_below_ms = float(value)
+        elif name == "hybrid_sampled_share":
+            account.history.hybrid_sampled_share = float(value)
+        elif name == "history_delay_s":
+            account.history.history_delay_s = float(value)
+        elif name == "history_tells_cache":
+            account.history.tells_cache = bool(value)
         elif name == "usage_delay_s":
             account.history.delay_s = float(value)
         elif name == "metering":
@@ -62,8 +68,8 @@ def _settings(account: Account, given: dict[str, Any]) -> None:
         elif name == "idle_abort_s":
             account.transactions.idle_abort_s = float(value)
         else:
-            known = "omit_hybrid_below_ms, usage_delay_s, metering, idle_abort_s"
-            raise ValueError(f"there is no setting {name!r}: {known}")
+            known = "omit_hybrid_below_ms, hybrid_sampled_share, history_delay_s, history_tells_cache, usage_delay_s"
+            raise ValueError(f"there is no setting {name!r}: {known}, metering, idle_abort_s")
 
 
 def _expire(account: Account, given: dict[str, Any]) -> int:
@@ -79,6 +85,11 @@ def _statements(account: Account, given: dict[str, Any]) -> list[dict[str, Any]]
     database = given.get("database")
     records = account.history.all()
     return [history.describe(record) for record in records if database in (None, record.database_name)]
+
+
+def _add_history(account: Account, given: dict[str, Any]) -> None:
+    """Add records that nobody ran; see ``history.made_up`` for their fields."""
+    account.history.add_many([history.made_up(record) for record in given["records"]])
 
 
 def _logins(account: Account, _given: dict[str, Any]) -> list[dict[str, Any]]:
@@ -127,8 +138,6 @@ def _reset(account: Account, _given: dict[str, Any]) -> None:
     account.warehouses.reset()
     account.warehouses.set(DEFAULT_WAREHOUSE, {})
     account.history.clear()
-    account.history.omit_hybrid_below_ms = 0.0
-    account.history.delay_s = 0.0
     account.metering.clear()
     account.transactions.idle_abort_s = IDLE_ABORT_S
     account.sessions.forget()
@@ -143,6 +152,7 @@ _COMMANDS: dict[str, Command] = {
     "settings": _settings,
     "expire": _expire,
     "statements": _statements,
+    "add-history": _add_history,
     "logins": _logins,
     "counts": _counts,
     "stage-files": _stage_files,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import snowflake.connector.errors
 from fakesnow import info_schema
 from fakesnow.dialect import parse_one
@@ -101,12 +102,15 @@ class Engine:
     def fill(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Put rows into one of the emulator's own tables in place of those that it has."""
         held = [list(row) for row in rows]
+        # As one table of Arrow's: statement by statement, ten thousand rows take the engine seconds.
+        columns = [pa.array(values) for values in zip(*held, strict=True)]
         with self._lock:
             self._own.execute("BEGIN")
             self._own.execute(f"DELETE FROM {table}")
             if held:
-                marks = ", ".join("?" * len(held[0]))
-                self._own.executemany(f"INSERT INTO {table} VALUES ({marks})", held)
+                self._own.register("filled_rows", pa.table(columns, names=[f"c{n}" for n in range(len(columns))]))
+                self._own.execute(f"INSERT INTO {table} SELECT * FROM filled_rows")
+                self._own.unregister("filled_rows")
             self._own.execute("COMMIT")
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

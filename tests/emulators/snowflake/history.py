@@ -4,6 +4,7 @@ import hashlib
 import math
 import statistics
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +42,12 @@ class Record:
     error_message: str | None = None
     hybrid_only: bool = False
     """Whether it touched tables, all of them hybrid."""
-    from_result_cache: bool = False
+    provisioning_ms: int = 0
+    repair_ms: int = 0
+    compilation_ms: int = 0
+    bytes_scanned: int = 0
+    cache_pct: float = 0.0
+    """Share of what it scanned that the warehouse had at hand, as PERCENTAGE_SCANNED_FROM_CACHE tells it."""
 
     @property
     def status(self) -> str:
@@ -56,7 +62,8 @@ class Record:
     @property
     def execution_ms(self) -> int:
         """The part of the time in which it was executed."""
-        return max(0, self.elapsed_ms - self.queued_ms - self.blocked_ms)
+        waited_ms = self.queued_ms + self.provisioning_ms + self.repair_ms + self.blocked_ms
+        return max(0, self.elapsed_ms - waited_ms - self.compilation_ms)
 
 
 COLUMNS: tuple[tuple[str, str, Callable[[Record], Any]], ...] = (
@@ -76,16 +83,16 @@ COLUMNS: tuple[tuple[str, str, Callable[[Record], Any]], ...] = (
     ("EXECUTION_STATUS", "VARCHAR", lambda record: record.status),
     ("ERROR_CODE", "VARCHAR", lambda record: None if record.error_code is None else f"{record.error_code:06d}"),
     ("ERROR_MESSAGE", "VARCHAR", lambda record: record.error_message),
-    ("START_TIME", "TIMESTAMPTZ", lambda record: record.start_time),
-    ("END_TIME", "TIMESTAMPTZ", lambda record: record.end_time),
+    ("START_TIME", "TIMESTAMPTZ", lambda record: _to_ms(record.start_time)),
+    ("END_TIME", "TIMESTAMPTZ", lambda record: _to_ms(record.end_time)),
     ("TOTAL_ELAPSED_TIME", "BIGINT", lambda record: record.elapsed_ms),
-    ("BYTES_SCANNED", "BIGINT", lambda record: 0),
-    ("PERCENTAGE_SCANNED_FROM_CACHE", "DOUBLE", lambda record: 0.0),
+    ("BYTES_SCANNED", "BIGINT", lambda record: record.bytes_scanned),
+    ("PERCENTAGE_SCANNED_FROM_CACHE", "DOUBLE", lambda record: record.cache_pct),
     ("ROWS_PRODUCED", "BIGINT", lambda record: record.rows_produced),
-    ("COMPILATION_TIME", "BIGINT", lambda record: 0),
+    ("COMPILATION_TIME", "BIGINT", lambda record: record.compilation_ms),
     ("EXECUTION_TIME", "BIGINT", lambda record: record.execution_ms),
-    ("QUEUED_PROVISIONING_TIME", "BIGINT", lambda record: 0),
-    ("QUEUED_REPAIR_TIME", "BIGINT", lambda record: 0),
+    ("QUEUED_PROVISIONING_TIME", "BIGINT", lambda record: record.provisioning_ms),
+    ("QUEUED_REPAIR_TIME", "BIGINT", lambda record: record.repair_ms),
     ("QUEUED_OVERLOAD_TIME", "BIGINT", lambda record: record.queued_ms),
     ("TRANSACTION_BLOCKED_TIME", "BIGINT", lambda record: record.blocked_ms),
     ("CREDITS_USED_CLOUD_SERVICES", "DOUBLE", lambda record: 0.0),
@@ -97,6 +104,17 @@ COLUMNS: tuple[tuple[str, str, Callable[[Record], Any]], ...] = (
     ("QUERY_PARAMETERIZED_HASH", "VARCHAR", lambda record: parameterized_hash(record.query_text)),
 )
 """The columns of QUERY_HISTORY that the emulator has: name, the engine's type, and where the value comes from."""
+
+VIEW_ONLY = frozenset(
+    {
+        "PERCENTAGE_SCANNED_FROM_CACHE",
+        "PARTITIONS_SCANNED",
+        "PARTITIONS_TOTAL",
+        "BYTES_SPILLED_TO_LOCAL_STORAGE",
+        "BYTES_SPILLED_TO_REMOTE_STORAGE",
+    }
+)
+"""Those that are documented of the view in ACCOUNT_USAGE and not of the function in INFORMATION_SCHEMA."""
 
 AGGREGATE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("CALLS", "BIGINT"),
@@ -136,13 +154,23 @@ class History:
         self._records: list[Record] = []
         self.omit_hybrid_below_ms: float = 0.0
         """Statements that touch hybrid tables alone leave no record of their own when they are shorter than this."""
+        self.hybrid_sampled_share: float = 0.0
+        """The share of those that leave one all the same."""
+        self.history_delay_s: float = 0.0
+        """How long after its end a statement is in the function of INFORMATION_SCHEMA."""
+        self.tells_cache = False
+        """Whether the function of INFORMATION_SCHEMA has the columns that are documented of the view alone."""
         self.delay_s: float = 0.0
         """How long ACCOUNT_USAGE lags behind."""
 
     def add(self, record: Record) -> None:
         """Remember a statement that ended."""
+        self.add_many([record])
+
+    def add_many(self, records: Sequence[Record]) -> None:
+        """Remember statements that ended."""
         with self._lock:
-            self._records.append(record)
+            self._records.extend(records)
 
     def all(self) -> list[Record]:
         """Return every statement, those included that Snowflake would not show."""
@@ -151,7 +179,20 @@ class History:
 
     def shown(self) -> list[Record]:
         """Return the statements that QUERY_HISTORY shows."""
-        return [record for record in self.all() if not self._is_omitted(record)]
+        short = 0
+        shown = []
+        for record in self.all():
+            if self._is_omitted(record):
+                short += 1
+                if int(short * self.hybrid_sampled_share) == int((short - 1) * self.hybrid_sampled_share):
+                    continue
+            shown.append(record)
+        return shown
+
+    def current(self, now: datetime) -> list[Record]:
+        """Return the statements that the function of INFORMATION_SCHEMA shows by now."""
+        latest = now - timedelta(seconds=self.history_delay_s)
+        return [record for record in self.shown() if record.end_time <= latest]
 
     def settled(self, now: datetime, records: Sequence[Record]) -> list[Record]:
         """Return those that ACCOUNT_USAGE has by now."""
@@ -159,12 +200,46 @@ class History:
         return [record for record in records if record.end_time <= latest]
 
     def clear(self) -> None:
-        """Forget all statements."""
+        """Forget all statements, and undo what was set."""
         with self._lock:
             self._records.clear()
+        self.omit_hybrid_below_ms = self.hybrid_sampled_share = self.history_delay_s = self.delay_s = 0.0
+        self.tells_cache = False
 
     def _is_omitted(self, record: Record) -> bool:
         return record.hybrid_only and record.error_code is None and record.elapsed_ms < self.omit_hybrid_below_ms
+
+
+def _to_ms(moment: datetime) -> datetime:
+    """Return a time as the history tells it, in whole milliseconds."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def made_up(given: dict[str, Any]) -> Record:
+    """Return a record that a test has made up; ``start_time`` is ISO 8601, ``elapsed_ms`` what it took.
+
+    The rest are fields of :class:`Record`. Raises TypeError for a field that there is not, and KeyError without a start.
+    """
+    rest = dict(given)
+    start = datetime.fromisoformat(rest.pop("start_time"))
+    elapsed_ms = int(rest.pop("elapsed_ms", 0))
+    usual: dict[str, Any] = {
+        "query_id": str(uuid.uuid4()),
+        "query_text": "SELECT 1",
+        "query_type": "SELECT",
+        "session_id": 1,
+        "user_name": "TESTER",
+        "role_name": "ACCOUNTADMIN",
+        "database_name": None,
+        "schema_name": None,
+        "warehouse_name": "COMPUTE_WH",
+        "warehouse_size": "X-Small",
+        "warehouse_type": "STANDARD",
+        "cluster_number": 1,
+        "query_tag": "",
+        "rows_produced": 1,
+    }
+    return Record(**(usual | rest), start_time=start, end_time=start + timedelta(milliseconds=elapsed_ms))
 
 
 def describe(record: Record) -> dict[str, Any]:
@@ -199,7 +274,6 @@ def aggregate(records: Sequence[Record]) -> list[dict[str, Any]]:
 def _aggregate_row(minute: datetime, digest: str, group: list[Record]) -> dict[str, Any]:
     first = group[0]
     errors = Counter((record.error_code, record.error_message) for record in group if record.error_code is not None)
-    zero = distribution([0.0] * len(group))
     return {
         "CALLS": len(group),
         "INTERVAL_START_TIME": minute,
@@ -221,10 +295,10 @@ def _aggregate_row(minute: datetime, digest: str, group: list[Record]) -> dict[s
         ],
         "TOTAL_ELAPSED_TIME": distribution([float(record.elapsed_ms) for record in group]),
         "EXECUTION_TIME": distribution([float(record.execution_ms) for record in group]),
-        "COMPILATION_TIME": zero,
+        "COMPILATION_TIME": distribution([float(record.compilation_ms) for record in group]),
         "QUEUED_OVERLOAD_TIME": distribution([float(record.queued_ms) for record in group]),
-        "QUEUED_PROVISIONING_TIME": zero,
-        "QUEUED_REPAIR_TIME": zero,
+        "QUEUED_PROVISIONING_TIME": distribution([float(record.provisioning_ms) for record in group]),
+        "QUEUED_REPAIR_TIME": distribution([float(record.repair_ms) for record in group]),
         "TRANSACTION_BLOCKED_TIME": distribution([float(record.blocked_ms) for record in group]),
         "ROWS_PRODUCED": distribution([float(record.rows_produced or 0) for record in group]),
         "HYBRID_TABLE_REQUESTS_THROTTLED_COUNT": 0,

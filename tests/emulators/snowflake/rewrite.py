@@ -51,6 +51,8 @@ class Context:
     transaction_id: str | None = None
     tables: Sequence[Table] = field(default=())
     """The tables whose type INFORMATION_SCHEMA.TABLES is to tell."""
+    history_lacks: frozenset[str] = frozenset()
+    """Columns that the functions of INFORMATION_SCHEMA do not have, other than the views."""
 
 
 def rewrite(expression: exp.Expr, context: Context) -> tuple[exp.Expr, frozenset[str]]:
@@ -110,9 +112,11 @@ def _history_rows(
         conditions.append(f"h.USER_NAME = '{context.user}'")
     limit = "LEAST(p.RESULT_LIMIT, {most})" if "RESULT_LIMIT" in given else str(_DEFAULT_HISTORY_ROWS)
     arguments = ", ".join(f"0 AS {name}" for name in given) or "0 AS NOTHING"
+    left_out = ", ".join(["PLACE_", "MOST_", *sorted(context.history_lacks)])
+    most = limit.format(most=MOST_HISTORY_ROWS)
     rows = sqlglot.parse_one(
-        f"SELECT * EXCLUDE (PLACE_, MOST_) FROM (SELECT h.*, "
-        f"ROW_NUMBER() OVER (ORDER BY h.START_TIME DESC) AS PLACE_, {limit.format(most=MOST_HISTORY_ROWS)} AS MOST_ "
+        f"SELECT * EXCLUDE ({left_out}) FROM (SELECT h.*, "
+        f"ROW_NUMBER() OVER (ORDER BY h.END_TIME DESC, h.START_TIME DESC) AS PLACE_, {most} AS MOST_ "
         f"FROM (SELECT {arguments}) AS p CROSS JOIN {HISTORY_TABLE} AS h "
         f"WHERE {' AND '.join(conditions) or 'TRUE'}) WHERE PLACE_ <= MOST_",
         read="snowflake",
@@ -207,6 +211,8 @@ def _replace_function(node: exp.Expr, context: Context) -> exp.Expr:
     }
     if name == "IS_ROLE_IN_SESSION":
         return exp.true()
+    if name == "TO_TIMESTAMP_LTZ":
+        return exp.cast(node.expressions[0].copy(), "TIMESTAMPTZ")
     if name not in values:
         return node
     value = values[name]
