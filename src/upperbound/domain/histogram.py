@@ -157,7 +157,7 @@ class Histogram:
         decimal p: 99.9 of 1,000 values is rank 999, where 99.9 / 100 in binary would make it 1,000. Raises
         :class:`ValueError` when empty or when a p is not in (0, 100].
         """
-        ranks = [_rank(percentile, self.total) for percentile in percentiles]
+        ranks = [nearest_rank(percentile, self.total) for percentile in percentiles]
         if ranks and not self.total:
             raise ValueError("an empty histogram has no percentiles")
         indexes = np.searchsorted(np.cumsum(self.counts), ranks, side="left")
@@ -206,7 +206,7 @@ class Histogram:
         return used
 
 
-def _rank(percentile: float, total: int) -> int:
+def nearest_rank(percentile: float, total: int) -> int:
     """Return ceil(percentile / 100 x total), exactly for the percentile as it is written in decimal."""
     if not 0 < percentile <= 100:
         raise ValueError(f"a percentile must be above 0 and at most 100, not {percentile}")
@@ -232,8 +232,14 @@ class LatencyFigures:
 
 
 _SHOWN: Final = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0, "p999_ms": 99.9}
-_FEWEST: Final = {name: -int(-100 // (100 - Fraction(str(percentile)))) for name, percentile in _SHOWN.items()}
-"""The fewest values each percentile is shown for, 1 / (1 - p): below that it could only repeat the maximum."""
+
+
+def fewest_values(percentile: float) -> int:
+    """Return the fewest values a percentile is shown for, 1 / (1 - p): below that it could only repeat the maximum."""
+    return -int(-100 // (100 - Fraction(str(percentile))))
+
+
+_FEWEST: Final = {name: fewest_values(percentile) for name, percentile in _SHOWN.items()}
 
 
 def latency_ms(histogram: Histogram) -> LatencyFigures:

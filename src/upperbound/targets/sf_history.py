@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -13,7 +13,9 @@ from upperbound.domain.phases import Phase
 from upperbound.domain.server_minutes import Distribution, ServerMinute
 from upperbound.errors import TargetMismatch
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session, query
-from upperbound.targets.sf_session_type import Session
+
+if TYPE_CHECKING:
+    from upperbound.targets.sf_session_type import Session
 
 PAGE_ROWS: Final = 10_000
 """As many rows as Snowflake's function returns at most, and of them the newest."""

@@ -218,7 +218,7 @@ def _to_ms(moment: datetime) -> datetime:
 def made_up(given: dict[str, Any]) -> Record:
     """Return a record that a test has made up; ``start_time`` is ISO 8601, ``elapsed_ms`` what it took.
 
-    The rest are fields of :class:`Record`. Raises TypeError for a field that there is not, and KeyError without a start.
+    The rest are fields of :class:`Record`. Raises TypeError for a field that there is not, KeyError without a start.
     """
     rest = dict(given)
     start = datetime.fromisoformat(rest.pop("start_time"))
