@@ -6,8 +6,9 @@ come late, and may never come for some.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
+
+from upperbound.domain.enrichment_status import EnrichmentStatus
 
 ENOUGH_PCT: Final = 90.0
 """Coverage from which nothing more is waited for."""
@@ -19,21 +20,6 @@ FIRST_WAIT_S: Final = 2.0
 LONGEST_WAIT_S: Final = 30.0
 SETTLED_AFTER: Final = 3
 """Attempts in a row that bring nothing new, after which nothing is waited for that the server never tells."""
-
-
-class EnrichmentStatus(StrEnum):
-    """How far the server's own view of a run has been fetched."""
-
-    PENDING = "PENDING"
-    """It is going to be, or is being fetched."""
-    COMPLETED = "COMPLETED"
-    """It covers at least :data:`ENOUGH_PCT` of the calls."""
-    PARTIAL = "PARTIAL"
-    """Some of it was fetched; the reason says what is missing."""
-    SKIPPED = "SKIPPED"
-    """There is nothing to fetch, or nothing to match it with; the reason says why."""
-    FAILED = "FAILED"
-    """Nothing was fetched; the reason says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +107,10 @@ class Attempted:
 
 
 def judge(attempted: Attempted) -> tuple[EnrichmentStatus, str | None]:
-    """Return what came of it, and why, in words that say what to do; None for what needs none."""
+    """Return what came of it, and why, in words that say what to do; None for what needs none.
+
+    COMPLETED is at least :data:`ENOUGH_PCT` of the calls, by the minute where that is all there is.
+    """
     coverage = attempted.coverage
     if not coverage.reached:
         return (

@@ -4,25 +4,34 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
 from upperbound.clock import Clock
 from upperbound.errors import ConfigurationError, UpperboundError
+from upperbound.orchestrator.enrichment import SnowflakeEnrichment
 from upperbound.orchestrator.environment import postgres_driver
+from upperbound.orchestrator.follow_up import Enrichment
 from upperbound.orchestrator.pool_sources import PoolTarget
 from upperbound.orchestrator.warehouse_poller import WarehouseWatch
 from upperbound.planning.gate import try_operations
 from upperbound.planning.pool_values import RunPools
 from upperbound.planning.snowflake_gate import try_on_snowflake
+from upperbound.scenario.kinds import TableType
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.params import SequenceParam, elements
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.targets import postgres, snowflake
 from upperbound.targets.postgres import ConnInfo
+from upperbound.targets.sf_history import SnowflakeHistory
 from upperbound.targets.snowflake import SnowflakeInfo, SnowflakeTable, WarehouseLoad
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +46,21 @@ class Checked:
     """Name and version of what the workers talk to it with."""
     warnings: tuple[str, ...]
     """What does not prevent the run, but may surprise."""
+
+
+@dataclass(frozen=True)
+class EnrichmentOrder:
+    """What a server is asked about."""
+
+    run_id: str
+    run_folder: Path
+    scenario: Scenario
+    start: datetime
+    """When the run's clock started."""
+    end: datetime | None
+    """When its load had ended; None for now."""
+    calls: "Callable[[], pa.Table]"
+    """Returns what the workers have recorded; columns :data:`~upperbound.store.query_log.CALL_COLUMNS`."""
 
 
 class Site(Protocol):
@@ -76,6 +100,10 @@ class Site(Protocol):
 
     def watch_warehouse(self) -> WarehouseWatch | None:
         """Return what looks at the warehouse of a run; None for a target without one. Nothing is opened yet."""
+        ...
+
+    def enrichment(self, asked: EnrichmentOrder, clock: Clock) -> Enrichment | None:
+        """Return what asks the server what it tells of a run; None for one that is not asked. Nothing is opened yet."""
         ...
 
     def end_sessions(self, run_id: str) -> int:
@@ -124,6 +152,9 @@ class PostgresSite:
 
     def watch_warehouse(self) -> None:
         """Return nothing: a server of PostgreSQL has no warehouse."""
+
+    def enrichment(self, asked: EnrichmentOrder, clock: Clock) -> None:
+        """Return nothing: this version does not read the statistics of PostgreSQL."""
 
     def end_sessions(self, run_id: str) -> int:
         """End the sessions of the run's workers."""
@@ -175,6 +206,21 @@ class SnowflakeSite:
     def watch_warehouse(self) -> WarehouseWatch:
         """Return what looks at the warehouse."""
         return _Watch(self._info, self._target.warehouse)
+
+    def enrichment(self, asked: EnrichmentOrder, clock: Clock) -> Enrichment:
+        """Return what reads Snowflake's history of the run."""
+        operations = asked.scenario.workload.operations
+        return SnowflakeEnrichment(
+            clock,
+            asked.run_id,
+            history=SnowflakeHistory(self._info, asked.run_id),
+            calls=asked.calls,
+            run_folder=asked.run_folder,
+            start=asked.start,
+            end=asked.end,
+            single=frozenset(one.label for one in operations if not one.is_transaction and len(one.texts) == 1),
+            omits_short=self._target.table_type is TableType.HYBRID,
+        )
 
     def end_sessions(self, run_id: str) -> int:
         """Cancel the statements of the run's workers."""

@@ -11,12 +11,12 @@ from upperbound.domain.enrichment import (
     RETRY_LIMIT_S,
     Attempted,
     Coverage,
-    EnrichmentStatus,
     judge,
     may_try_again,
     total,
     wait_s,
 )
+from upperbound.domain.enrichment_status import EnrichmentStatus
 
 
 def attempts_until_the_end(

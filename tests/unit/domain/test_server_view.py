@@ -1,13 +1,12 @@
 """Figures of the server's view are those of a plain recount, and those that little is known behind are withheld."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from upperbound.domain.server_view import (
     NO_CLUSTER,
@@ -20,6 +19,9 @@ from upperbound.domain.server_view import (
     queue,
     spread,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def calls(n: int, **columns: Any) -> Calls:
