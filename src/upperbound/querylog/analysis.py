@@ -41,10 +41,11 @@ _COLUMN_OF: Final = {
 class QueryLogAnalysis:
     """Reads the parts of one run; every method raises :class:`QueryLogError` for a part that cannot be read."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        """Read ``files``, of which there is at least one."""
+    def __init__(self, files: Sequence[Path], server_files: Sequence[Path] = ()) -> None:
+        """Read ``files``, of which there is at least one, and what the server tells of them, if it was asked."""
         assert files, "a log without parts has no answers"
         self._files = [str(file) for file in files]
+        self._server_files = [str(file) for file in server_files]
 
     def executions(
         self, wanted: ExecutionFilter, *, order: ExecutionOrder, descending: bool, limit: int, offset: int
@@ -59,8 +60,10 @@ class QueryLogAnalysis:
             way = "DESC" if descending else "ASC"
             sorting = f"ORDER BY {_COLUMN_OF[order]} {way}, started_at {way}, execution_id {way}"
             page = {**values, "most": limit, "skipped": offset}
-            rows = connection.execute(f"{_SELECT} {log} {sorting} LIMIT $most OFFSET $skipped", page).fetchall()
-        return ExecutionPage(tuple(_execution(row, zero_us) for row in rows), int(total))
+            paged = f"{_SELECT} {log} {sorting} LIMIT $most OFFSET $skipped"
+            rows = connection.execute(paged, page).fetchall()
+            told = self._told(connection, [row[-1] for row in rows if row[-1] is not None])
+        return ExecutionPage(tuple(_execution(row, zero_us, told.get(row[-1])) for row in rows), int(total))
 
     def messages(self, limit: int) -> list[LoggedMessage]:
         """Return what failures said, the most frequent first."""
@@ -87,6 +90,13 @@ class QueryLogAnalysis:
             rows = connection.execute(_SECONDS, {"files": self._files}).fetchall()
         return [SecondCount(*row) for row in rows]
 
+    def _told(self, connection: duckdb.DuckDBPyConnection, ids: list[str]) -> dict[str, tuple[Any, ...]]:
+        """Return what the server tells of the queries of one page, by its id."""
+        if not ids or not self._server_files:
+            return {}
+        rows = connection.execute(_SERVER, {"files": self._server_files, "ids": ids}).fetchall()
+        return {identity: tuple(rest) for identity, *rest in rows}
+
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         config: dict[str, Any] = {"threads": THREADS, "memory_limit": MEMORY, **_SECRETIVE}
@@ -108,6 +118,9 @@ class QueryLogAnalysis:
 _SELECT: Final = """\
 SELECT execution_id, worker_id, thread, kind, operation, phase, epoch_us(intended_at), epoch_us(started_at),
   epoch_us(ended_at), response_us, service_us, outcome, error_code, error, rows, attempts, server_query_id"""
+_SERVER: Final = """\
+SELECT server_query_id, elapsed_ms, execution_ms, queued_ms, cluster_number
+FROM read_parquet($files) WHERE list_contains($ids, server_query_id)"""
 _MESSAGES: Final = """\
 SELECT outcome, error_code, error, count(*) AS failures, epoch_us(min(ended_at)), epoch_us(max(ended_at)),
   list_sort(list(DISTINCT kind)), count(DISTINCT worker_id)
@@ -146,9 +159,10 @@ def _us(value: float | None, factor: float, zero_us: int = 0) -> int | None:
     return None if value is None else zero_us + round(value * factor)
 
 
-def _execution(row: Sequence[Any], zero_us: int) -> Execution:
+def _execution(row: Sequence[Any], zero_us: int, told: Sequence[Any] | None = None) -> Execution:
     identity, worker, thread, kind, operation, phase, intended, started, ended, response, service, *rest = row
     outcome, code, error, rows, attempts, server_id = rest
+    server_elapsed, server_execution, server_queued, cluster = told or (None,) * 4
     return Execution(
         execution_id=identity,
         worker_id=worker,
@@ -168,4 +182,8 @@ def _execution(row: Sequence[Any], zero_us: int) -> Execution:
         rows=rows,
         attempts=attempts,
         server_query_id=server_id,
+        server_elapsed_ms=server_elapsed,
+        server_execution_ms=server_execution,
+        server_queued_ms=server_queued,
+        cluster_number=cluster,
     )

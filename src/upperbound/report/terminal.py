@@ -259,9 +259,26 @@ def _facts(summary: RunSummary) -> Table:
     grid.add_row("driver", Text(made_on.driver or MISSING))
     grid.add_row("host", Text(f"{made_on.host or MISSING}; {made_on.cpu or MISSING}"))
     grid.add_row("upperbound", f"{made_on.upperbound_version or MISSING}, seed {made_on.seed}")
-    if summary.enrichment.reason:
-        grid.add_row("server view", Text(f"{summary.enrichment.status}: {summary.enrichment.reason}"))
+    for name, text in server_lines(summary):
+        grid.add_row(name, Text(text))
     return grid
+
+
+def server_lines(summary: RunSummary) -> list[tuple[str, str]]:
+    """Return what the server says in short, and why there is no more."""
+    enrichment, lines = summary.enrichment, []
+    if (server := enrichment.server) is not None:
+        covered = server.coverage
+        lines.append(f"tells of {count(covered.matched)} of {count(covered.reached)} calls, {percent(covered.pct)}")
+        if server.withheld is None:
+            times = f"p50 {milliseconds(server.server_p50_ms)}, p95 {milliseconds(server.server_p95_ms)} ms"
+            beyond = f"p50 {milliseconds(server.overhead_p50_ms)}, p95 {milliseconds(server.overhead_p95_ms)} ms"
+            lines.append(f"its own time {times}; beyond it {beyond}")
+        waited = f"{percent(server.queued_pct)} of them waited for the warehouse"
+        lines.append(f"{waited}; {_plural(server.clusters, 'cluster')} at work")
+    if enrichment.reason:
+        lines.append(f"{enrichment.status}: {enrichment.reason}")
+    return [("server view" if not number else "", line) for number, line in enumerate(lines)]
 
 
 def _plural(number: int | None, noun: str) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.domain.executions import Execution, ExecutionFilter, ExecutionOrder, QueryLogReader
-from upperbound.errors import QueryLogError
+from upperbound.errors import QueryLogError, ScenarioError
 from upperbound.querylog.analysis import QueryLogAnalysis
 from upperbound.querylog.parquet import log_folder, run_log
+from upperbound.querylog.server_log import server_files
 from upperbound.scenario.kinds import LoadMode
+from upperbound.scenario.run_config import RunConfig
 from upperbound.views.view import View
 
 if TYPE_CHECKING:
@@ -46,12 +48,12 @@ class QueryExecution(View):
     """How often it was tried."""
     server_query_id: str | None
     server_elapsed_ms: int | None
-    """By the server, where it was asked and has told; null otherwise."""
+    """By the server, where it was asked and has told; null otherwise. Of a transaction, its last statement's."""
     server_execution_ms: int | None
     server_queued_ms: int | None
     cluster_number: int | None
     app_overhead_ms: float | None
-    """What the client waited longer than the server took, of queries that were tried once."""
+    """What the client waited longer than the server took, of queries of one statement that were tried once."""
 
 
 class QueryExecutions(View):
@@ -88,7 +90,8 @@ def load_executions(
     # What counts of a run that offers a rate is how long operations took from when they were due.
     wanted = replace(wanted, by_response=parent.load_mode == LoadMode.QPS.value)
     page = reader.executions(wanted, order=order, descending=descending, limit=limit, offset=offset)
-    return QueryExecutions(executions=[_entry(one) for one in page.executions], total=page.total, note=note)
+    single = _of_one_statement(store, run_id)
+    return QueryExecutions(executions=[_entry(one, single) for one in page.executions], total=page.total, note=note)
 
 
 def open_log(store: "Store", parent: "ResultRow", home: Path) -> tuple[QueryLogReader | None, str | None]:
@@ -108,7 +111,7 @@ def open_log(store: "Store", parent: "ResultRow", home: Path) -> tuple[QueryLogR
     except QueryLogError as error:
         return None, error.message
     if parts.files:
-        return QueryLogAnalysis(parts.files), None
+        return QueryLogAnalysis(parts.files, server_files(folder.parent)), None
     if parent.query_log.get("rows"):
         if store.query_log.keeps_rows and parent.enrichment_status == EnrichmentStatus.PENDING:
             return None, "the queries are being loaded into the store"
@@ -116,5 +119,15 @@ def open_log(store: "Store", parent: "ResultRow", home: Path) -> tuple[QueryLogR
     return None, "no query was recorded"
 
 
-def _entry(one: Execution) -> QueryExecution:
-    return QueryExecution(**vars(one), app_overhead_ms=one.app_overhead_ms)
+def _of_one_statement(store: "Store", run_id: str) -> frozenset[str]:
+    """Return the operations that are one statement: of others the server's time is that of the last one alone."""
+    try:
+        operations = RunConfig.read(store.runs.get(run_id).scenario_config).scenario.workload.operations
+    except ScenarioError:
+        return frozenset()
+    return frozenset(one.label for one in operations if len(one.texts) == 1 and not one.is_transaction)
+
+
+def _entry(one: Execution, single: frozenset[str]) -> QueryExecution:
+    overhead_ms = one.app_overhead_ms if one.operation in single else None
+    return QueryExecution(**vars(one), app_overhead_ms=overhead_ms)

@@ -13,7 +13,8 @@ from upperbound.domain.worker_state import TERMINAL as WORKER_TERMINAL
 from upperbound.domain.worker_state import WorkerHealth, WorkerStatus, worker_health
 from upperbound.errors import ScenarioError
 from upperbound.scenario.run_config import RunConfig
-from upperbound.views.run_summary import Cost, Enrichment, RunSummary, RunTemplate, build_summary
+from upperbound.views.enrichment import Enrichment
+from upperbound.views.run_summary import Cost, RunSummary, RunTemplate, build_summary
 from upperbound.views.timing import Timing, plan_of, timing_of
 from upperbound.views.view import View
 

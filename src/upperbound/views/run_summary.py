@@ -18,6 +18,7 @@ from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.views.arrivals import Arrivals, arrivals_of, target_rate
 from upperbound.views.changes import Change, changes_of
+from upperbound.views.enrichment import Enrichment, enrichment_of
 from upperbound.views.find_max import FindMaxView, find_max_of, generator_alone
 from upperbound.views.guardrails import Guardrails, guardrails_of
 from upperbound.views.objectives import Slo, check_objectives
@@ -123,13 +124,6 @@ class Cost(View):
     qps_per_dollar: float | None = None
     cost_calculation_method: str | None = None
     reason: str | None = None
-
-
-class Enrichment(View):
-    """How far the server's own view of the run has been fetched."""
-
-    status: str
-    reason: str | None
 
 
 class QueryLog(View):
@@ -306,7 +300,7 @@ def build_summary(
         ),
         slo=check_objectives(config.scenario, total, judged=run.status is RunStatus.COMPLETED),
         cost=Cost(reason="no price per hour is known for this target"),
-        enrichment=_enrichment(parent),
+        enrichment=enrichment_of(parent),
         find_max=search,
         guardrails=guardrails_of(run, config.scenario),
         changes=changes_of(run, events),
@@ -409,12 +403,6 @@ def _workers(
 def _last_status(run: RunStatus, worker: WorkerStatus) -> WorkerStatus:
     """Return the worker's state; one that has not said its last word when its run is over was lost."""
     return WorkerStatus.FAILED if run in TERMINAL and worker not in WORKER_TERMINAL else worker
-
-
-def _enrichment(parent: "ResultRow") -> Enrichment:
-    if parent.enrichment_status:
-        return Enrichment(status=parent.enrichment_status, reason=parent.enrichment_reason)
-    return Enrichment(status="SKIPPED", reason="the server's own statistics are not collected in this version")
 
 
 def _environment(config: RunConfig, known: Mapping[str, Any]) -> Environment:

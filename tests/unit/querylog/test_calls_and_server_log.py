@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from upperbound.domain.executions import ExecutionFilter, ExecutionOrder
 from upperbound.errors import QueryLogError
 from upperbound.querylog import server_log
+from upperbound.querylog.analysis import QueryLogAnalysis
 from upperbound.querylog.calls import read_calls
-from upperbound.querylog.parquet import SCHEMA, log_folder
+from upperbound.querylog.parquet import SCHEMA, log_files, log_folder
 from upperbound.querylog.server_log import SERVER_SCHEMA, server_files, server_log_folder, write_server_log
 from upperbound.store.query_log import CALL_COLUMNS
 
@@ -90,3 +92,16 @@ def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> N
     with pytest.raises(QueryLogError, match="cannot be written"):
         write_server_log(tmp_path, told(["b"]))
     assert kept(tmp_path) == ["a"]
+
+
+def test_queries_are_shown_with_what_the_server_tells_of_them(tmp_path: Path) -> None:
+    logged(tmp_path, "worker-0", ["a", None, "b"])
+    write_server_log(tmp_path, told(["a", "of another call"]))
+    reader = QueryLogAnalysis(log_files(tmp_path), server_files(tmp_path))
+    page = reader.executions(ExecutionFilter(), order=ExecutionOrder.STARTED, descending=False, limit=10, offset=0)
+    found = {one.server_query_id: one for one in page.executions}
+    assert page.total == 3
+    assert (found["a"].server_elapsed_ms, found["a"].server_queued_ms, found["a"].cluster_number) == (1, 1, 1)
+    assert found["a"].app_overhead_ms == pytest.approx(0.007 - 1)
+    assert found["b"].server_elapsed_ms is None
+    assert found[None].app_overhead_ms is None

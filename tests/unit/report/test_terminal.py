@@ -18,12 +18,14 @@ from tests.unit.views.rows import (
     result_row,
     run_row,
 )
+from tests.unit.views.told_by_server import document
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures
 from upperbound.domain.offered import ArrivalFigures
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.terminal import CLIENT_BOUND, LAGGING, NOT_OFFERED, result, run_list
 from upperbound.views.changes import Change
+from upperbound.views.enrichment import enrichment_of
 from upperbound.views.run_list import run_list_entry
 from upperbound.views.run_summary import RunSummary, build_summary
 
@@ -208,3 +210,22 @@ def test_the_list_of_runs() -> None:
 
 def test_an_empty_list_says_how_to_fill_it() -> None:
     assert "no runs yet" in plain(run_list([]))
+
+
+def told_by_server(status: str, view: dict[str, Any], reason: str | None = None) -> RunSummary:
+    parent, _ = completed([figures({})], enrichment_status=status, enrichment_reason=reason, server_view=view)
+    return summary().model_copy(update={"enrichment": enrichment_of(parent)})
+
+
+def test_what_the_server_says_is_told_in_short() -> None:
+    text = words(result(told_by_server("COMPLETED", document(first={"overload_ms": 9}))))
+    assert "tells of 40 of 40 calls" in text
+    assert "its own time p50 10.0, p95 10.0 ms; beyond it p50 2.50, p95 2.50 ms" in text
+    assert "2.50 % of them waited for the warehouse; 1 cluster at work" in text
+
+
+def test_what_the_server_says_of_a_few_calls_is_not_told_as_percentiles() -> None:
+    text = words(result(told_by_server("PARTIAL", document(matched=4), "it came late")))
+    assert "tells of 4 of 40 calls" in text
+    assert "its own time" not in text
+    assert "PARTIAL: it came late" in text

@@ -93,7 +93,7 @@ def test_json_has_exactly_the_documented_fields() -> None:
     assert set(summary["generator"]) == {"busy_pct", "lag_p99_ms", "client_bound"}
     assert set(summary["slo"]) == {"passed", "checks"}
     assert set(summary["cost"]) == COST | {"reason"}
-    assert set(summary["enrichment"]) == {"status", "reason"}
+    assert set(summary["enrichment"]) == {"status", "reason", "server"}
     assert set(summary["query_log"]) == {"rows", "files", "path", "loaded_rows", "problem"}
     assert set(summary["environment"]) == {
         *("target_version", "driver", "host", "cpu", "upperbound_version", "seed"),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from upperbound.api.errors import READ, problem_responses
 from upperbound.api.parameters import RunId
 from upperbound.api.services import Services, in_thread
+from upperbound.views.enrichment import EnrichmentStatusView, OverheadTimeline, load_enrichment, load_overhead
 from upperbound.views.metrics import (
     POINTS,
     ErrorTimeline,
@@ -103,3 +104,18 @@ async def warehouse_details(test_id: RunId, services: Services) -> WarehouseDeta
 async def warehouse_timeseries(test_id: RunId, services: Services) -> WarehouseSeries:
     """Return clusters, and queries that ran and waited, at every look."""
     return await in_thread(load_warehouse_series, services.store, test_id)
+
+
+@router.get("/enrichment-status", summary="What the server says")
+async def enrichment_status(test_id: RunId, services: Services) -> EnrichmentStatusView:
+    """Return how far the server's own view of the run has been fetched, why no further, and everything that it says.
+
+    Calls are matched with Snowflake's history. Percentiles of less than half of the calls are withheld.
+    """
+    return await in_thread(load_enrichment, services.store, test_id)
+
+
+@router.get("/overhead-timeseries", summary="Client time less server time, over time")
+async def overhead_timeseries(test_id: RunId, services: Services) -> OverheadTimeline:
+    """Return what the client waited longer than the server took, for calls of one statement and one attempt."""
+    return await in_thread(load_overhead, services.store, test_id)

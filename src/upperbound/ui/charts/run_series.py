@@ -9,6 +9,7 @@ from upperbound.ui.charts.axes import PALETTE, Band, Format, Line, Mark, Point, 
 
 if TYPE_CHECKING:
     from upperbound.views.live_payload import LiveWarehouse, RunUpdate
+    from upperbound.views.server_view import OverheadPointView
 
 WAREHOUSE_KEYS: Final = ("clusters", "running", "queued")
 """The series of a warehouse."""
@@ -135,6 +136,15 @@ def warehouse(shape: RunShape, columns: Columns, *, live: bool = False) -> TimeC
         Line("queued", "Queued", columns.get("queued", ()), PALETTE[4], "dotted", step=True),
     ]
     return _chart(shape, lines, "@count", "clusters and queries", live=live)
+
+
+def overhead(shape: RunShape, points: "Sequence[OverheadPointView]") -> TimeChart:
+    """Return what the client waited longer than the server took."""
+    lines = [
+        Line("overhead_p50", "p50", [(one.elapsed_s, one.p50_ms) for one in points], PALETTE[1]),
+        Line("overhead_p95", "p95", [(one.elapsed_s, one.p95_ms) for one in points], PALETTE[0], "dashed"),
+    ]
+    return _chart(shape, lines, "@ms", "ms beyond the server's own time", live=False)
 
 
 def _chart(

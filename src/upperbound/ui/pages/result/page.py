@@ -14,6 +14,7 @@ from upperbound.domain.run_state import RunStatus
 from upperbound.errors import TargetAuthFailed, UpperboundError
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.store.runs import RunRow
 from upperbound.store.templates import TemplateRef
 from upperbound.ui.actions import told_by
@@ -27,7 +28,7 @@ from upperbound.ui.components.search import SearchSteps
 from upperbound.ui.components.toasts import go_to
 from upperbound.ui.layout import frame
 from upperbound.ui.pages.dashboard.header import RunTitle
-from upperbound.ui.pages.result import charts, figures
+from upperbound.ui.pages.result import charts, figures, server
 from upperbound.ui.pages.result.data import QueryData
 from upperbound.ui.phase_steps import steps_of
 from upperbound.ui.run_about import config_of, load_words, scaling_words, shape_of, time_words
@@ -108,6 +109,7 @@ class ResultPage:
         with panel("Statistics", flush=True):
             statistics = Tag("div")
         failures = Tag("div", cls="stack")
+        told = Tag("div", cls="stack") if isinstance(config.scenario.target, SnowflakeTarget) else None
         with Tag("div", cls="cols-2"):
             figures.objectives(summary)
             figures.environment(summary, config)
@@ -131,6 +133,11 @@ class ResultPage:
                 failures,
                 charts.reads_failures(store, run_id, home),
                 lambda found: charts.failures(found, shape, data.show_failed),
+            ),
+            *(
+                [(told, server.reads_enrichment(store, run_id), lambda found: server.server_says(found, shape))]
+                if told is not None
+                else []
             ),
             (log, lambda: store.logs.after(run_id), charts.log),
         ]
