@@ -6,10 +6,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from tests.integration.api.serving import Serving
+from tests.unit.views.told_by_server import document
 
 from upperbound.domain.histogram import Histogram
 from upperbound.errors import StoreError
 from upperbound.querylog.parquet import log_folder
+from upperbound.store.results import FollowUpResult
 from upperbound.testing.waiting import until
 
 
@@ -240,3 +242,27 @@ def test_a_log_on_another_machine_is_said_to_be_there(shared: Serving, finished:
         assert "on the machine that the run was made from" in page["note"]
     finally:
         away.rename(folder)
+
+
+def test_a_server_that_is_not_asked_is_told_as_such(shared: Serving, finished: str) -> None:
+    found = shared.get(f"/api/tests/{finished}/enrichment-status")
+    assert (found["status"], found["server"]) == ("SKIPPED", None)
+    assert found["reason"]
+    overhead = shared.get(f"/api/tests/{finished}/overhead-timeseries")
+    assert (overhead["points"], overhead["note"]) == ([], found["reason"])
+
+
+def test_what_a_server_has_told_is_answered_in_full_and_in_short(shared: Serving) -> None:
+    run_id = shared.prepare()
+    assert shared.get(f"/api/tests/{run_id}/enrichment-status")["status"] == "PENDING"
+    told = FollowUpResult({"rows": 40, "files": 1}, "PARTIAL", "the rest came late", document(matched=30))
+    shared.store.results.finish_follow_up(run_id, told)
+    found = shared.get(f"/api/tests/{run_id}/enrichment-status")
+    assert (found["status"], found["reason"]) == ("PARTIAL", "the rest came late")
+    assert found["server"]["coverage"]["measurement"] == {"reached": 40, "matched": 30, "pct": 75.0}
+    brief = shared.get(f"/api/tests/{run_id}")["enrichment"]["server"]
+    assert brief["coverage"] == found["server"]["coverage"]["measurement"]
+    assert brief["overhead_p50_ms"] == found["server"]["measurement"]["overhead"]["p50_ms"] == 2.5
+    points = shared.get(f"/api/tests/{run_id}/overhead-timeseries")["points"]
+    assert sum(point["count"] for point in points) == 30
+    assert shared.http.get("/api/tests/nothing/overhead-timeseries").status_code == 404

@@ -61,10 +61,12 @@ def server_says(found: EnrichmentStatusView, shape: RunShape) -> None:
 
 
 def _said(found: EnrichmentStatusView, view: ServerView) -> None:
-    lines = [line for line in (view.measurement.withheld, *view.reading.notes) if line]
-    if found.reason or lines:
+    """Show why there is no more, why percentiles are withheld, and what else is to be known."""
+    lines = [line for line in (found.reason, view.measurement.withheld, *view.reading.notes) if line]
+    if lines:
+        worried = found.reason or view.measurement.withheld
         with Tag("div", cls="body"):
-            note(_TONES.get(found.status, "info"), found.reason or "Percentiles are withheld", lines)
+            note(_TONES.get(found.status, "warn") if worried else "info", lines[0], lines[1:])
 
 
 def _headline(view: ServerView) -> None:
@@ -76,8 +78,12 @@ def _headline(view: ServerView) -> None:
         Tile("Server p50", "ms", tip=SERVER_TIP, key="server-p50").update(*_percentiles(times.server))
         Tile("Overhead p50", "ms", tip=OVERHEAD_TIP, key="server-overhead").update(*_percentiles(times.overhead))
         Tile("Waited for the warehouse", "%", key="server-queued").update(
-            percent(view.queue.any.share_pct, 1), f"{count(view.queue.any.calls)} calls"
+            percent(view.queue.any.share_pct, 1), _calls(view.queue.any.calls)
         )
+
+
+def _calls(number: int) -> str:
+    return f"{count(number)} {'call' if number == 1 else 'calls'}"
 
 
 def _percentiles(spread: SpreadView) -> tuple[str, str]:
