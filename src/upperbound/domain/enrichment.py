@@ -157,6 +157,8 @@ def _by_the_minute(attempted: Attempted, said: list[str]) -> bool:
     reached = attempted.coverage.reached
     if attempted.minutes_problem:
         said.append(f"the history by the minute cannot be read: {attempted.minutes_problem}")
+    elif attempted.minutes_calls is None:
+        said.append("the history by the minute was not read")
     elif not attempted.minutes_calls:
         said.append("the history by the minute has nothing of the run yet: it lags up to 3 hours; run it again then")
     elif attempted.minutes_calls < reached * ENOUGH_PCT / 100:

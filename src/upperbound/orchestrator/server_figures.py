@@ -1,5 +1,6 @@
 """Matches what workers have recorded with what the server tells, and makes a document of it."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -117,16 +118,17 @@ def server_view(
 
 def _minutes(minutes: Sequence[ServerMinute]) -> dict[str, Any]:
     measured = [one for one in minutes if one.phase is Phase.MEASUREMENT]
-    kinds = sorted({one.kind or "" for one in measured})
-    starts = sorted({one.start for one in minutes})
+    by_kind, by_start = defaultdict(list), defaultdict(list)
+    for one in measured:
+        by_kind[one.kind or ""].append(one)
+    for one in minutes:
+        by_start[one.start].append(one)
     largest = sorted(minutes, key=lambda one: (-one.calls, one.start))[:MOST_GROUPS]
     return {
         "calls": sum(one.calls for one in minutes),
         "measurement": merge_minutes(measured),
-        "by_kind": {kind: merge_minutes(one for one in measured if (one.kind or "") == kind) for kind in kinds},
-        "by_minute": [
-            {"start": start, **vars(merge_minutes(one for one in minutes if one.start == start))} for start in starts
-        ],
+        "by_kind": {kind: merge_minutes(by_kind[kind]) for kind in sorted(by_kind)},
+        "by_minute": [{"start": start, **vars(merge_minutes(by_start[start]))} for start in sorted(by_start)],
         "groups": sorted(largest, key=lambda one: (one.start, one.worker_id, one.kind or "")),
         "groups_left_out": len(minutes) - len(largest),
     }

@@ -113,6 +113,7 @@ C, P, S, F = (
         (Attempted(Coverage(100, 0), 0, omits_short=True), P, "nothing of the run yet: it lags up to 3 hours"),
         (Attempted(Coverage(100, 0), None, "GRANT it", omits_short=True), P, "cannot be read: GRANT it"),
         (Attempted(Coverage(100, 3), 100, omits_short=True, interrupted=True), P, "interrupted"),
+        (Attempted(Coverage(100, 3), omits_short=True, interrupted=True), P, "by the minute was not read"),
     ],
 )
 def test_what_came_of_it_is_said_in_words(attempted: Attempted, status: EnrichmentStatus, says: str | None) -> None:
