@@ -1,5 +1,6 @@
 """A run on Snowflake as its user meets it, against an emulated account."""
 
+import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -86,12 +87,49 @@ def test_a_store_in_the_same_account_keeps_the_run_and_its_warehouse_is_measured
     )
     total, *of_workers = [operations for _, operations in rows]
     assert total == sum(of_workers) == summary["total_operations"]
-    kept = {statement["query_tag"] for statement in snowflake.statements("worker_heartbeats")}
-    sent = {statement["query_tag"] for statement in snowflake.statements("/* UB_KIND=")}
-    assert kept == {"upperbound:store"}, "what the store does says so"
-    assert not kept & sent, "and is not taken for the workload"
+    tags = {statement["query_tag"] for statement in snowflake.statements("worker_heartbeats")}
+    sent = [statement["query_tag"] for statement in snowflake.statements("/* UB_KIND=")]
+    assert tags == {"upperbound:store"}, "what the store does says so"
+    assert not tags & set(sent), "and is not taken for the workload"
+    check_the_log(snowflake, summary, [tag for tag in sent if TAG.fullmatch(tag)])
+    check_the_servers_view(snowflake, summary)
+    assert not list(place.home.rglob("query_log/*.parquet")), "what is loaded is no more in files"
     assert PASSWORD not in ended.text + refused.text
     assert _files_with(PASSWORD, place.home) == []
+
+
+def check_the_log(snowflake: SnowflakeDatabase, summary: dict[str, Any], sent: list[str]) -> None:
+    """Check that each statement of the load is in QUERY_EXECUTIONS, by phase, and nothing is left on the stage."""
+    kept = summary["query_log"]
+    assert (kept["loaded_rows"], kept["problem"]) == (kept["rows"], None)
+    phases = snowflake.rows(
+        "SELECT phase, COUNT(*), COUNT(DISTINCT execution_id), COUNT(server_query_id) "
+        "FROM bookkeeping.query_executions WHERE run_id = ? GROUP BY phase ORDER BY phase",
+        summary["run_id"],
+    )
+    warmup = sum(tag.endswith(":phase=WARMUP") for tag in sent)
+    measured = len(sent) - warmup
+    assert measured == summary["total_operations"]
+    assert phases == [("MEASUREMENT", *(measured,) * 3), ("WARMUP", *(warmup,) * 3)]
+    assert kept["rows"] == len(sent)
+    assert snowflake.stage_files() == []
+
+
+def check_the_servers_view(snowflake: SnowflakeDatabase, summary: dict[str, Any]) -> None:
+    """Check that the account's history was found to tell of every call."""
+    assert summary["enrichment"] == {"status": "COMPLETED", "reason": None}
+    ((view,),) = snowflake.rows("SELECT server_view FROM bookkeeping.test_results WHERE test_id = ?", summary["run_id"])
+    covered = json.loads(view)["coverage"]
+    assert covered["measurement"] == {
+        "reached": summary["total_operations"],
+        "matched": summary["total_operations"],
+        "pct": 100.0,
+    }
+    assert snowflake.rows(
+        "SELECT COUNT(*) FROM bookkeeping.query_executions q JOIN bookkeeping.server_executions s "
+        "ON q.run_id = s.run_id AND q.server_query_id = s.server_query_id WHERE q.run_id = ?",
+        summary["run_id"],
+    ) == [(summary["query_log"]["rows"],)]
 
 
 def test_a_rate_is_offered_to_snowflake(

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from upperbound.clock import Clock
 from upperbound.domain.backoff import Backoff
 from upperbound.domain.enrichment_status import EnrichmentStatus, differences, follow_up_status
-from upperbound.errors import QueryLogError, StoreError, StoreUnreachable
+from upperbound.errors import ConfigurationError, QueryLogError, StoreError, StoreUnreachable
 from upperbound.querylog.loading import load_worker_log, recorded
 from upperbound.querylog.parquet import log_files, parquet_rows
 from upperbound.store.engine import Store
@@ -33,6 +33,7 @@ WRITE_PATIENCE_S: Final = 60.0
 LEAVE_S: Final = 10.0
 """How long a controller that lets a run go waits for this work to notice."""
 NOT_ASKED: Final = "this version does not read the statistics of such a server"
+NOT_STARTED: Final = "the run has never sent anything"
 NOT_COMPLETED: Final = "the run did not complete; `upperbound runs retry-enrichment` asks the server for what there is"
 
 
@@ -66,12 +67,14 @@ class FollowUp:
         clock: Clock,
         run_id: str,
         run_folder: Path,
-        enrichment: Callable[[], Enrichment] | None,
+        enrichment: Callable[[], Enrichment | None] | None,
         *,
         holder: str | None = None,
         why_skipped: str = NOT_ASKED,
     ) -> None:
-        """Prepare it; ``enrichment`` is called for what asks the server, and None means that there is nothing to ask.
+        """Prepare it; ``enrichment`` is called for what asks the server, and None means that it is not asked.
+
+        It may return None when there is nothing to ask, and raise :class:`ConfigurationError`.
 
         ``holder`` is whose lease the run must be for results to be written; None writes them without a lease.
         ``why_skipped`` is the reason that is given when the server is not asked.
@@ -182,7 +185,13 @@ class FollowUp:
             return Enriched(EnrichmentStatus.SKIPPED, self._why_skipped)
         if self._no_time.is_set():
             return Enriched(EnrichmentStatus.SKIPPED, NOT_COMPLETED)
-        return self._enrichment().run(self._no_time)
+        try:
+            enrichment = self._enrichment()
+        except (ConfigurationError, StoreError) as error:
+            return Enriched(EnrichmentStatus.FAILED, f"the server cannot be asked: {error}")
+        if enrichment is None:
+            return Enriched(EnrichmentStatus.SKIPPED, NOT_STARTED)
+        return enrichment.run(self._no_time)
 
     def _load_server_rows(self, enriched: Enriched) -> str:
         """Load what the server told; returns what went wrong."""

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,19 +33,21 @@ from upperbound.orchestrator.adoption import take_lease
 from upperbound.orchestrator.crew import Crew
 from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.finish import collect
-from upperbound.orchestrator.follow_up import FollowUp
+from upperbound.orchestrator.follow_up import Enrichment, FollowUp
 from upperbound.orchestrator.host_facts import host_facts, plan_on_host
 from upperbound.orchestrator.loop import LEASE_S, RunLoop
 from upperbound.orchestrator.pool_sampling import PoolWatcher
-from upperbound.orchestrator.sites import Site, open_site
+from upperbound.orchestrator.sites import EnrichmentOrder, Site, open_site
 from upperbound.orchestrator.start_checks import start_warnings
 from upperbound.orchestrator.value_pools import ChosenPools, PoolOrder, lent_pools
 from upperbound.orchestrator.warehouse_poller import WarehousePoller
 from upperbound.planning.gate import POOL_VALUES
 from upperbound.planning.pool_values import load_pools
+from upperbound.querylog.calls import run_calls
 from upperbound.scenario.kinds import ScalingMode
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
+from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.store.engine import Store
 from upperbound.store.results import ParentResult
 from upperbound.store.runs import NewRun, RunRow
@@ -268,7 +271,7 @@ class Orchestrator:
                 f"run {run_id} is {run.status.value}, phase {run.phase.value}: its results are still being made",
                 hint="wait for its end",
             )
-        follow_up = self._follow_up(run_id)
+        follow_up = self._follow_up(run_id, RunConfig.model_validate(run.scenario_config))
         before = self._store.results.get(run_id)
         collected = collect(self._store, run_id, list(run.worker_targets), self.run_folder(run_id))
         status, reason = follow_up.first_status
@@ -317,7 +320,7 @@ class Orchestrator:
                 launch=lambda worker_id, group_id: self._launch_one(run_id, config, worker_id, group_id),
                 end_sessions=lambda: self._clear(run_id, config),
             ),
-            follow_up=self._follow_up(run_id, holder=self._owner),
+            follow_up=self._follow_up(run_id, config, holder=self._owner),
             ticked=self._ticked,
         )
         try:
@@ -329,9 +332,20 @@ class Orchestrator:
         if watch is not None:
             self._pollers[run_id] = WarehousePoller(self._store, self._clock, run_id, watch)
 
-    def _follow_up(self, run_id: str, *, holder: str | None = None) -> FollowUp:
+    def _follow_up(self, run_id: str, config: RunConfig, *, holder: str | None = None) -> FollowUp:
         """Return what is to be done when the load is over."""
-        return FollowUp(self._store, self._clock, run_id, self.run_folder(run_id), None, holder=holder)
+        folder = self.run_folder(run_id)
+
+        def enrichment() -> Enrichment | None:
+            run = self._store.runs.get(run_id)
+            if run.start_time is None:
+                return None
+            calls = partial(run_calls, self._store, run_id, folder)
+            order = EnrichmentOrder(run_id, folder, config.scenario, run.start_time, run.end_time, calls)
+            return self._site(run_id, config, "upperbound:enrichment").enrichment(order, self._clock)
+
+        asked = enrichment if isinstance(config.scenario.target, SnowflakeTarget) else None
+        return FollowUp(self._store, self._clock, run_id, folder, asked, holder=holder)
 
     def _clear(self, run_id: str, config: RunConfig) -> int:
         """End the sessions of the run's workers on the target."""

@@ -1,5 +1,6 @@
 """What the warehouse under test does while a run goes on, looked at every few seconds and kept in the store."""
 
+import contextvars
 import logging
 import threading
 import uuid
@@ -49,9 +50,12 @@ class WarehousePoller:
         self._watch, self._poll_s = watch, poll_s
         self._over = threading.Event()
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name=f"warehouse {run_id}", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        # In the context of whoever looks after the run, so that what is said here is in its log.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"warehouse {self._run_id}", daemon=True)
         self._thread.start()
         return self
 
@@ -59,7 +63,8 @@ class WarehousePoller:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join(END_WAIT_S)
+        if self._thread is not None:
+            self._thread.join(END_WAIT_S)
 
     def _run(self) -> None:
         try:

@@ -7,7 +7,22 @@ import pyarrow.parquet as pq
 
 from upperbound.errors import QueryLogError
 from upperbound.querylog.parquet import log_files
+from upperbound.store.engine import Store
 from upperbound.store.query_log import CALL_COLUMNS
+
+
+def run_calls(store: Store, run_id: str, run_folder: Path) -> pa.Table:
+    """Return every call of a run, from the store's tables and from files that are not loaded; columns as below.
+
+    Raises:
+        StoreError: the store cannot be asked.
+        QueryLogError: a part of the log cannot be read.
+    """
+    here = read_calls(run_folder)
+    if not store.query_log.keeps_rows:
+        return here
+    stored = store.query_log.calls(run_id)
+    return pa.concat_tables([stored, here.cast(stored.schema)]) if here.num_rows else stored
 
 
 def read_calls(run_folder: Path) -> pa.Table:

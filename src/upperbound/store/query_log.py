@@ -82,10 +82,9 @@ class QueryLogRepository:
         return {row["worker_id"]: int(row["rows_there"]) for row in rows}
 
     def calls(self, run_id: str) -> "pa.Table":
-        """Return the queries of a run that a server query id is known of; columns :data:`CALL_COLUMNS`."""
+        """Return the queries of a run; columns :data:`CALL_COLUMNS`."""
         chosen = sa.select(*(_QUERIES[name] for name in CALL_COLUMNS))
-        known = chosen.where(_QUERIES.run_id == run_id, _QUERIES.server_query_id.is_not(None))
-        return _arrow(self._database.rows(known))
+        return _arrow(self._database.rows(chosen.where(_QUERIES.run_id == run_id)))
 
     def of_run(self, run_id: str) -> StoredQueries:
         """Return what answers questions about the queries of a run that are in tables."""
