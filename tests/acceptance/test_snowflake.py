@@ -117,7 +117,7 @@ def check_the_log(snowflake: SnowflakeDatabase, summary: dict[str, Any], sent: l
 
 def check_the_servers_view(snowflake: SnowflakeDatabase, summary: dict[str, Any]) -> None:
     """Check that the account's history was found to tell of every call."""
-    assert summary["enrichment"] == {"status": "COMPLETED", "reason": None}
+    assert (summary["enrichment"]["status"], summary["enrichment"]["reason"]) == ("COMPLETED", None)
     ((view,),) = snowflake.rows("SELECT server_view FROM bookkeeping.test_results WHERE test_id = ?", summary["run_id"])
     covered = json.loads(view)["coverage"]
     assert covered["measurement"] == {
@@ -140,7 +140,7 @@ def test_a_rate_is_offered_to_snowflake(
     assert ended.code in MEASURED, ended.text
     summary = place.summary("run.json")
     assert summary["arrivals"]["offered"] == 60
-    assert summary["total_operations"] + summary["arrivals"]["dropped"] == 60
+    assert summary["total_operations"] + summary["arrivals"]["dropped"] == 60, summary["errors"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ IN_THE_CODE = [
     LIMITS.term_after_s,
     DRAIN_TIMEOUT_S - control.CANCEL_BEFORE_S,
     LIMITS.drain_timeout_s,
+    LIMITS.load_timeout_s,
 ]
 """In the order of the page."""
 
