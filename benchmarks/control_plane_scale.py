@@ -40,7 +40,8 @@ from upperbound.store.engine import init_store, open_store
 from upperbound.store.results import ChildResult
 from upperbound.store.runs import NewRun
 from upperbound.targets.embedded.server import EmbeddedServer
-from upperbound.worker.control import Control, WorkerOptions
+from upperbound.worker.control import Control
+from upperbound.worker.orders import WorkerOptions
 
 OWNER = "benchmark"
 WORKERS_PER_PROCESS = 25

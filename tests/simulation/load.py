@@ -7,7 +7,7 @@ from upperbound.clock import Clock
 from upperbound.domain.figures import GeneratorFigures, KindFigures, PhaseFigures
 from upperbound.domain.histogram import Histogram
 from upperbound.domain.phases import Phase
-from upperbound.worker.control import StartOrder
+from upperbound.worker.orders import StartOrder
 
 NO_LATENCIES = Histogram()
 NO_LATENCIES_TEXT = NO_LATENCIES.encode()

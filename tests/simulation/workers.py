@@ -15,8 +15,9 @@ from upperbound.errors import StoreUnreachable
 from upperbound.launchers.base import WorkerSpec
 from upperbound.scenario.run_config import RunConfig
 from upperbound.store.results import ChildResult
-from upperbound.worker.control import HEARTBEAT_S, STORE_LOST_S, Control, WorkerOptions
+from upperbound.worker.control import HEARTBEAT_S, STORE_LOST_S, Control
 from upperbound.worker.main import START_TIMEOUT_S
+from upperbound.worker.orders import WorkerOptions
 from upperbound.worker.resources import Resources
 
 LOOK_S = 0.1

@@ -24,8 +24,8 @@ def worker(
     from upperbound.cli.settings import load_settings
     from upperbound.domain.worker_state import WorkerExit
     from upperbound.errors import ConfigurationError
-    from upperbound.worker.control import WorkerOptions
     from upperbound.worker.main import run_worker
+    from upperbound.worker.orders import WorkerOptions
 
     try:
         settings = load_settings(store=store)

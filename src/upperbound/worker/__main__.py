@@ -5,8 +5,8 @@ import sys
 from typing import NoReturn
 
 from upperbound.domain.worker_state import WorkerExit
-from upperbound.worker.control import WorkerOptions
 from upperbound.worker.main import run_worker
+from upperbound.worker.orders import WorkerOptions
 
 
 class _Parser(argparse.ArgumentParser):

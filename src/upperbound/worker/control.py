@@ -8,7 +8,6 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from upperbound.clock import Clock
@@ -24,6 +23,7 @@ from upperbound.store.events import EventRow
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.worker.load_port import Load
+from upperbound.worker.orders import StartOrder, WorkerOptions
 from upperbound.worker.reports import heartbeat_of, snapshot_of
 from upperbound.worker.resources import ResourceMeter, ResourceReader
 from upperbound.worker.thread_target import ThreadTarget
@@ -49,45 +49,6 @@ AWAY_MOST_S = 5.0
 """The longest wait between two looks whether a store is back."""
 STORE_LOST_S = 60.0
 """Without the store for this long a worker ends its load: nobody watches it."""
-
-
-@dataclass(frozen=True)
-class WorkerOptions:
-    """What a worker is told on its command line."""
-
-    store_url: str
-    run_id: str
-    worker_id: str
-    group_id: int
-    group_count: int
-
-    @property
-    def test_id(self) -> str:
-        """The id of the worker's own row in ``TEST_RESULTS``."""
-        return f"{self.run_id}-{self.worker_id}"
-
-
-@dataclass(frozen=True)
-class StartOrder:
-    """The run has started: what that means on this machine's monotonic clock."""
-
-    start_ns: int
-    """START_TIME."""
-    plan: PhasePlan
-
-    @property
-    def measurement_start_ns(self) -> int:
-        """When WARMUP ends and MEASUREMENT begins."""
-        return self.start_ns + int(self.plan.warmup_s * 1e9)
-
-    @property
-    def stop_ns(self) -> int:
-        """The planned end of the load."""
-        return self.start_ns + int(self.plan.total_s * 1e9)
-
-    def phase_at(self, now_ns: int) -> Phase:
-        """Return the phase by plan."""
-        return self.plan.phase_at((now_ns - self.start_ns) / 1e9)
 
 
 class Control:

@@ -12,7 +12,7 @@ from upperbound.loadgen.open_loop import OpenLoopExecutor
 from upperbound.loadgen.open_threads import OpenThreadExecutor
 from upperbound.loadgen.recorder import Recorder, Window
 from upperbound.loadgen.thread_executor import ThreadExecutor
-from upperbound.worker.control import StartOrder
+from upperbound.worker.orders import StartOrder
 
 
 class RunningLoad:

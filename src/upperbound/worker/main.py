@@ -44,10 +44,11 @@ from upperbound.store.results import ChildResult
 from upperbound.store.runs import RunRow
 from upperbound.store.snapshots import Snapshot
 from upperbound.targets.postgres import TARGET_PASSWORD_VARIABLE, ConnInfo, session_name
-from upperbound.worker.control import STORE_LOST_S, Control, StartOrder, WorkerOptions
+from upperbound.worker.control import STORE_LOST_S, Control
 from upperbound.worker.executors import is_open_loop, make_executor
 from upperbound.worker.live_push import LivePush, live_push
 from upperbound.worker.load import RunningLoad
+from upperbound.worker.orders import StartOrder, WorkerOptions
 from upperbound.worker.patience import patiently
 from upperbound.worker.preparation import PreparedLoad, prepare
 from upperbound.worker.snowflake_preparation import BlockingLoad, pin_to_core, prepare_snowflake, worker_info

@@ -11,7 +11,7 @@ from upperbound.worker.load_port import Load
 from upperbound.worker.resources import Resources
 
 if TYPE_CHECKING:
-    from upperbound.worker.control import WorkerOptions
+    from upperbound.worker.orders import WorkerOptions
 
 
 def snapshot_of(load: Load, options: "WorkerOptions", *, sequence: int, phase: Phase, elapsed_s: float) -> Snapshot:

@@ -23,8 +23,8 @@ from upperbound.store.runs import NewRun
 from upperbound.testing.manual_clock import ManualClock
 from upperbound.testing.waiting import until
 from upperbound.worker import main as main_module
-from upperbound.worker.control import WorkerOptions
 from upperbound.worker.main import run_worker
+from upperbound.worker.orders import WorkerOptions
 
 
 @pytest.fixture

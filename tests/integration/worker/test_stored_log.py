@@ -16,8 +16,8 @@ from upperbound.orchestrator.stopping import request_stop
 from upperbound.scenario.connection_url import split_password
 from upperbound.store.engine import Store, open_store
 from upperbound.testing.waiting import until
-from upperbound.worker.control import WorkerOptions
 from upperbound.worker.main import run_worker
+from upperbound.worker.orders import WorkerOptions
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from upperbound.store.types import UtcTimestamp
 from upperbound.testing.manual_clock import ManualClock
 from upperbound.testing.waiting import DEADLINE_S, until
 from upperbound.worker import control as control_module
-from upperbound.worker.control import Control, WorkerOptions
+from upperbound.worker.control import Control
+from upperbound.worker.orders import WorkerOptions
 from upperbound.worker.resources import Resources
 
 RUN, WORKER = "run", "worker-1"
