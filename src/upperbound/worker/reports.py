@@ -1,20 +1,16 @@
 """What a worker reports of itself, as the store takes it."""
 
-from typing import TYPE_CHECKING
-
 from upperbound.domain.histogram import latency_ms
 from upperbound.domain.phases import Phase
 from upperbound.domain.worker_state import WorkerStatus
 from upperbound.store.heartbeats import Heartbeat
 from upperbound.store.snapshots import Snapshot
 from upperbound.worker.load_port import Load
+from upperbound.worker.orders import WorkerOptions
 from upperbound.worker.resources import Resources
 
-if TYPE_CHECKING:
-    from upperbound.worker.orders import WorkerOptions
 
-
-def snapshot_of(load: Load, options: "WorkerOptions", *, sequence: int, phase: Phase, elapsed_s: float) -> Snapshot:
+def snapshot_of(load: Load, options: WorkerOptions, *, sequence: int, phase: Phase, elapsed_s: float) -> Snapshot:
     """Return the figures of ``phase`` so far, ``elapsed_s`` seconds after START_TIME."""
     figures = load.figures(phase)
     latency = latency_ms(figures.latencies)
@@ -41,7 +37,7 @@ def snapshot_of(load: Load, options: "WorkerOptions", *, sequence: int, phase: P
 
 def heartbeat_of(
     load: Load | None,
-    options: "WorkerOptions",
+    options: WorkerOptions,
     resources: Resources,
     *,
     status: WorkerStatus,

@@ -105,6 +105,21 @@ def test_a_rerun_is_prepared_with_the_same_scenario_and_seed(shared: Serving, fi
     assert shared.http.delete(f"/api/tests/{run_id}").status_code == 204
 
 
+def test_what_follows_the_load_can_be_done_again_once_the_run_has_ended(server: Serving) -> None:
+    run_id = server.prepare()
+    early = server.http.post(f"/api/tests/{run_id}/retry-enrichment")
+    assert (early.status_code, early.json()["code"]) == (409, "run_state_conflict")
+    server.start(run_id)
+    server.until_over(run_id)
+    before = server.get(f"/api/tests/{run_id}")["summary"]
+    assert before["enrichment"]["status"] == "SKIPPED"
+    answer = server.http.post(f"/api/tests/{run_id}/retry-enrichment")
+    assert (answer.status_code, answer.json()["status"]) == (202, "COMPLETED")
+    until(lambda: server.store.results.get(run_id).enrichment_status == "SKIPPED", "it is done")
+    assert server.get(f"/api/tests/{run_id}")["summary"] == before
+    assert server.http.post("/api/tests/nope/retry-enrichment").status_code == 404
+
+
 def test_a_run_that_goes_on_is_not_deleted_and_one_that_is_over_leaves_nothing(server: Serving) -> None:
     run_id = server.prepare(duration_seconds=600)
     server.start(run_id)
