@@ -22,6 +22,8 @@ class BlockingStatement:
     """Where its parameters begin in the row that is drawn for its operation."""
     counts: bool = True
     """Whether its rows are those of the operation; not those of BEGIN, COMMIT and ROLLBACK, whose answer is a word."""
+    is_query: bool = False
+    """Whether it certainly changes nothing and answers with rows, so that they can be counted when they are fetched."""
 
     def values(self, row: Sequence[bytes | None]) -> list[object]:
         """Return the parameters of one execution, from the row of its operation."""

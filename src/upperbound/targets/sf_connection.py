@@ -86,11 +86,14 @@ def open_session(info: SnowflakeInfo) -> Session:
         "enable_server_session_keep_alive_auto_detection": False,
     }
     try:
-        return connect(info.login, options, defaults)
+        session = connect(info.login, options, defaults)
     except LoginFailed as failed:
         no_way = failed.reason in (Reason.BUSY, Reason.UNREACHABLE)
         error = TargetUnreachable if no_way else TargetAuthFailed
         raise error(failed.told(info.address), hint=failed.hint) from None
+    # The session's parameter says so as well, and is looked up before every call unless this is said.
+    session.telemetry_enabled = False
+    return session
 
 
 def outcome_of(error: Exception) -> tuple[Outcome, str, str, bool]:

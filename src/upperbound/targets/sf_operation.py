@@ -16,6 +16,7 @@ from upperbound.scenario.params import (
     WeightedParam,
 )
 from upperbound.scenario.pool_needs import pool_source
+from upperbound.scenario.sql_text import first_word, tokenize
 from upperbound.scenario.statements import lead, render_marks
 from upperbound.targets.blocking import BlockingOperation, BlockingStatement
 from upperbound.targets.pg_types import Family
@@ -85,7 +86,8 @@ def blocking_operation(operation: Operation, table: str | None, types: Sequence[
     first = 0
     for rendered in render_marks(operation, table):
         binds = tuple(types[parameter].bind for parameter in rendered.parameters)
-        statements.append(BlockingStatement(rendered.text, binds, first))
+        is_query = first_word(list(tokenize(rendered.text))) == "SELECT"
+        statements.append(BlockingStatement(rendered.text, binds, first, is_query=is_query))
         first += len(binds)
     rollback = None
     if operation.is_transaction:

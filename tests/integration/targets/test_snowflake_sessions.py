@@ -106,6 +106,19 @@ def test_the_id_of_a_statement_is_the_one_that_the_history_knows_it_by(
     assert uuid.UUID(id_of("ROLLBACK", counts=False)).int == 0
 
 
+def test_answers_of_one_query_are_counted_whatever_size_they_have(session: SnowflakeSession) -> None:
+    insert = BlockingStatement("INSERT INTO orders (id) SELECT SEQ4() + 3 FROM TABLE(GENERATOR(ROWCOUNT => 500))")
+    assert session.execute(insert, ()) == 500
+    query = BlockingStatement("SELECT id FROM orders WHERE id < ?", (INTEGER.bind,), is_query=True)
+    asked = (3, 3, 400, 400, 3, 400, 0, 3)
+    counts = [session.execute(query, (str(below).encode(),)) for below in asked]
+    assert counts == [2, 2, 399, 399, 2, 399, 0, 2]
+
+
+def test_the_driver_reports_nothing_of_its_use(session: SnowflakeSession) -> None:
+    assert not session._connection.telemetry_enabled
+
+
 @pytest.mark.parametrize(
     ("text", "outcome", "code"),
     [
