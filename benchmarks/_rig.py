@@ -117,7 +117,7 @@ class Bench:
         scenario = load_scenario(self.scenario(load, workers, threads, operations)).scenario
         with open_store(f"sqlite:///{self.home}/upperbound.db") as store, contextlib.ExitStack() as stack:
             orchestrator = Orchestrator(store, LocalLauncher(), SystemClock(), self.home)
-            meter = stack.enter_context(CpuMeter(on_measurement).running())
+            meter = stack.enter_context(_CpuMeter(on_measurement).running())
             run_id = orchestrator.create_run(RunRequest(scenario, self.url, self.server.password))
             orchestrator.start_run(run_id)
             row = orchestrator.drive(run_id, meter.on_tick)
@@ -207,7 +207,7 @@ def print_ratio(name: str, ours: Sequence[float], theirs: Sequence[float], *, ba
     return median
 
 
-class CpuMeter:
+class _CpuMeter:
     """Measures the processor time of worker processes while the load is measured."""
 
     def __init__(self, on_measurement: Callable[[], None]) -> None:
@@ -231,7 +231,7 @@ class CpuMeter:
         return (last - first) / (last_at - first_at)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator["CpuMeter"]:
+    def running(self) -> Iterator["_CpuMeter"]:
         """Look every 0.2 s from a thread."""
         thread = threading.Thread(target=self._look, daemon=True)
         thread.start()

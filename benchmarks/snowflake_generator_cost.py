@@ -9,8 +9,8 @@ that a statement costs the generator, and its inverse, the statements that a cor
 On one side is the whole product: an orchestrator, and worker processes with so many threads each that record every
 query. The checks before the run and whatever else is no load is answered by the emulator of the tests. On the other
 side are as many processes with as many threads, kept on a core each as workers are, that call execute and fetchall in
-a loop and keep nothing. Both sides open their sessions with the same parameters. The processor time is that of the
-processes that send, all of it, in the seconds that are measured, that of the connector's own threads included.
+a loop and keep nothing. Both sides open their sessions in the same way, with the connector's reports switched off. The
+processor time is what each process that sends finds it has taken, with that of the connector's own threads.
 """
 
 import argparse
@@ -28,13 +28,15 @@ import psutil
 from tests.emulators.handle import SnowflakeDatabase, SnowflakeEmulator
 
 from _replay import ReplayServer, replay_server
-from _rig import CpuMeter, Speed, closed_loop, pairs, print_ratio
+from _rig import Speed, closed_loop, pairs, print_ratio
 from upperbound.clock import SystemClock
+from upperbound.domain.figures import PhaseFigures
 from upperbound.launchers.local import LocalLauncher
 from upperbound.orchestrator.environment import describe_environment
 from upperbound.orchestrator.service import Orchestrator, RunRequest
 from upperbound.scenario.loader import load_scenario
 from upperbound.store.engine import open_store
+from upperbound.store.runs import RunRow
 
 BAR = 0.85
 """The share of the bare loop's statements per core that must be reached, as a median of pairs."""
@@ -56,19 +58,24 @@ class Rig:
         """Run the product on the lookup, as ``upperbound run`` does."""
         scenario = load_scenario(self._scenario(workers, threads, seconds)).scenario
         share = _Share(self.server)
-        with open_store(f"sqlite:///{self._home}/upperbound.db") as store, contextlib.ExitStack() as stack:
+
+        def on_tick(run: RunRow) -> None:
+            if run.phase == "MEASUREMENT" and run.status == "RUNNING":
+                share.look()
+
+        with open_store(f"sqlite:///{self._home}/upperbound.db") as store:
             orchestrator = Orchestrator(store, LocalLauncher(), SystemClock(), self._home)
-            meter = stack.enter_context(CpuMeter(share.look).running())
             run_id = orchestrator.create_run(RunRequest(scenario, None))
             orchestrator.start_run(run_id)
-            row = orchestrator.drive(run_id, meter.on_tick)
-            result = store.results.get(run_id)
-            if row.status != "COMPLETED" or result.failed:
-                raise SystemExit(
-                    f"run {run_id} ended {row.status} with {result.failed} failed: {row.completion_reason}"
-                )
+            row = orchestrator.drive(run_id, on_tick)
+            children = [PhaseFigures.from_json(child.figures or {}) for child in store.results.children(run_id)]
+        if row.status != "COMPLETED" or any(figures.failed for figures in children):
+            raise SystemExit(f"run {run_id} ended {row.status}: {row.completion_reason}")
         self.shares.append(share.of_a_core)
-        return Speed(result.qps or 0.0, meter.cpu_share / (result.qps or 1.0) * 1e6)
+        # Processor time of a worker is what it says of all its threads, for most of the measurement.
+        cpu_s = sum(one.seconds * one.generator.busy_ns / one.generator.wall_ns for one in children)
+        operations = sum(one.operations for one in children)
+        return Speed(sum(one.operations / one.seconds for one in children), cpu_s / operations * 1e6)
 
     def run_bare(self, processes: int, threads: int, seconds: int) -> Speed:
         """Send the lookup from bare loops."""
