@@ -1,6 +1,6 @@
 """What a statement to Snowflake costs the generator, against the connector alone in a bare loop.
 
-Usage: scripts/bench snowflake_generator_cost [--pairs 7] [--seconds 8] [--threads 32] [--workers 1 2]
+Usage: scripts/bench snowflake_generator_cost [--pairs 11] [--seconds 6] [--threads 32] [--workers 1 2]
 
 The server answers from memory: a point lookup's one row of three columns, whoever asks. It speaks Snowflake's protocol
 to the real connector, on the same cores, of which it takes a share that is printed. So the figure is the processor time
@@ -146,8 +146,8 @@ class _Share:
 def main() -> int:
     """Run the pairs, print them, and return 1 if a ratio is below the bar."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=11)
+    parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--threads", type=int, default=32)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args()

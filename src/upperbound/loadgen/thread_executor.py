@@ -28,6 +28,8 @@ from upperbound.workload.streams import Row, ThreadStream
 
 PROBE_S: Final = 0.01
 """How often it is looked how long a thread that wants to run waits for the interpreter."""
+LOOK_NS: Final = 100_000_000
+"""Between two looks after all clients when nothing has happened: a look at a thousand takes half a millisecond."""
 IDLE_LOOK_S: Final = 1.0
 """The longest that a thread without anything to do waits before it looks around."""
 
@@ -151,7 +153,7 @@ class ThreadExecutor:
             TargetUnreachable: no connection could be held for :data:`TARGET_LOST_NS`.
         """
         begun_ns, begun_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
-        collect_ns = begun_ns
+        collect_ns = look_ns = begun_ns
         while True:
             now_ns = time.perf_counter_ns()
             # Who opens a connection sends nothing after the stop, and is not waited for.
@@ -166,8 +168,11 @@ class ThreadExecutor:
                 raise self._fatal
             if is_over:
                 return
-            self._look_after(now_ns)
-            self._probe()
+            if now_ns >= look_ns:
+                self._look_after(now_ns)
+                look_ns = now_ns + LOOK_NS
+            if self._probe():
+                look_ns = 0
 
     def close(self) -> None:
         """Close every connection; call it when :meth:`run` has returned, or instead of it."""
@@ -201,13 +206,17 @@ class ThreadExecutor:
                 hint="check that the server is still running and reachable",
             )
 
-    def _probe(self) -> None:
-        """Wait a moment, and see how much longer it took to get the interpreter than it should have."""
+    def _probe(self) -> bool:
+        """Wait a moment, and see how much longer it took to get the interpreter than it should have.
+
+        Returns at once, and True, when the bell rings: something has happened that is to be looked after.
+        """
         before = time.perf_counter_ns()
         if self._bell.wait(PROBE_S):
             self._bell.clear()
-            return
+            return True
         self._lag_ns = max(0, time.perf_counter_ns() - before - int(PROBE_S * 1e9))
+        return False
 
     def _collect(self, now_ns: int) -> None:
         """Give the recorder what the clients have recorded so far."""
