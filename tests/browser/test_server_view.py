@@ -84,3 +84,14 @@ def test_a_run_that_the_server_told_nothing_of_says_why(visit: Callable[..., Vis
     with visit() as visitor:
         page = visitor.go("/dashboard/history/untold-run")
         expect(page.get_by_role("region", name=CARD).locator(".note.bad")).to_contain_text("GRANT MONITOR")
+
+
+def test_a_result_that_is_not_complete_can_be_completed(visit: Callable[..., Visitor], controller: Controller) -> None:
+    ended_run(controller, "late-run", "PARTIAL", "worker-0: 40 queries recorded and 0 in the store")
+    with visit() as visitor:
+        page = visitor.go("/dashboard/history/late-run")
+        expect(page.get_by_role("region", name=CARD).first).to_contain_text("40 queries recorded")
+        page.get_by_role("button", name="Complete the result").click()
+        expect(page.get_by_role("region", name=CARD).first).to_contain_text("the run has never sent anything")
+        expect(page.get_by_role("button", name="Complete the result")).to_have_count(0)
+    assert controller.get("/api/tests/late-run/enrichment-status")["status"] == "SKIPPED"

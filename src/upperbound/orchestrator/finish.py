@@ -22,7 +22,7 @@ class Collected:
     figures: PhaseFigures
     """The measurement of all workers, lost ones included as far as they had reported."""
     query_log: dict[str, object]
-    """``rows``, ``files``, ``path``, and ``problem`` when something of the log is missing."""
+    """``rows``, ``files``, ``path``, rows by worker, and ``problem`` when something of the log is missing."""
     worker_rows: dict[str, int]
     """How many queries each worker has recorded, as far as that can be known."""
 
@@ -56,6 +56,7 @@ def collect(store: Store, run_id: str, worker_ids: Sequence[str], run_folder: Pa
         "rows": sum(rows.values()) if len(rows) == len(worker_ids) else None,
         "files": len(log_files(run_folder)),
         "path": str(log_folder(run_folder)),
+        "workers": rows,
     }
     if problems:
         query_log["problem"] = "; ".join(problems)

@@ -277,8 +277,16 @@ class Orchestrator:
         status, reason = follow_up.first_status
         self._store.results.set_enrichment(run_id, status.value, reason)
         if follow_up.is_needed:
-            path = (before.query_log or {}).get("path", collected.query_log["path"])
-            follow_up.work(collected.worker_rows, {**collected.query_log, "path": path})
+            # Files may be on another machine: then what was known before is all that can be known.
+            known = before.query_log or {}
+            rows = {
+                worker_id: max(rows, int(known.get("workers", {}).get(worker_id, 0)))
+                for worker_id, rows in collected.worker_rows.items()
+            }
+            total = {"rows": sum(rows.values()), "workers": rows}
+            follow_up.work(
+                rows, {**collected.query_log, **total, "path": known.get("path", collected.query_log["path"])}
+            )
 
     def leave(self, run_id: str) -> None:
         """Let :meth:`drive` return without ending the run; see :meth:`RunLoop.leave`."""

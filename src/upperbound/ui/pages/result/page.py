@@ -1,13 +1,15 @@
 """The page of a finished run: the result at once, and what takes longer to work out part by part."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from nicegui import ui
 from pydantic import SecretStr
 
+from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.domain.guardrails import GuardrailLevel
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
@@ -15,6 +17,7 @@ from upperbound.errors import TargetAuthFailed, UpperboundError
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.scenario.run_config import RunConfig
 from upperbound.scenario.targets import SnowflakeTarget
+from upperbound.store.results import ResultRow
 from upperbound.store.runs import RunRow
 from upperbound.store.templates import TemplateRef
 from upperbound.ui.actions import told_by
@@ -35,6 +38,12 @@ from upperbound.ui.run_about import config_of, load_words, scaling_words, shape_
 from upperbound.ui.services import UiServices, in_thread
 from upperbound.views.run_detail import kept_summary
 from upperbound.views.run_summary import RunSummary, load_summary
+
+INCOMPLETE: Final = frozenset({EnrichmentStatus.PENDING, EnrichmentStatus.PARTIAL, EnrichmentStatus.FAILED})
+COMPLETE_TIP: Final = "Load queries that are not in the store, and ask the server once more"
+GOES_ON: Final = "That may take some minutes, and goes on when this page is left."
+LOOK_S: Final = 1.0
+"""How often it is looked whether the result is complete."""
 
 
 class ResultPage:
@@ -77,6 +86,8 @@ class ResultPage:
             on_click_once(button("Run again", cls="primary"), lambda: self._again(None))
             if summary.template:
                 link("Edit the template", f"/configure/{summary.template.template_id}", "btn")
+            if summary.enrichment.status in INCOMPLETE:
+                on_click_once(button("Complete the result", title=COMPLETE_TIP), self._complete)
             button("Export JSON", lambda: self._export(summary))
             button("Delete", self._delete, "danger")
         with Tag("section", cls="panel", aria_label="Progress"), Tag("div", cls="body", style="padding-top: 1rem"):
@@ -182,6 +193,19 @@ class ResultPage:
         if self._run.template_id is not None and self._run.template_version is not None:
             template = TemplateRef(self._run.template_id, self._run.template_version)
         return self._services.controller.prepare(loaded, template=template, password=password)
+
+    async def _complete(self) -> None:
+        """Let what follows the load be done again, and show the page anew when it is."""
+        with told_by(self._toasts):
+            await in_thread(self._services.controller.process_again, self._run.run_id)
+            self._toasts.show("info", "What is missing is loaded, and the server is asked once more", GOES_ON)
+            # Written by a thread of the controller's, or by another process: there is nothing to be woken by.
+            while (await in_thread(self._result)).enrichment_status == EnrichmentStatus.PENDING:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+            ui.navigate.reload()
+
+    def _result(self) -> ResultRow:
+        return self._services.store.results.get(self._run.run_id)
 
     def _export(self, summary: RunSummary) -> None:
         text = json.dumps(summary.model_dump(mode="json"), indent=2, ensure_ascii=False)
