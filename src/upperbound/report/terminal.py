@@ -251,8 +251,9 @@ def _facts(summary: RunSummary) -> Table:
     if generator.lag_p99_ms and not generator.client_bound and generator.lag_p99_ms > (summary.latency.p50_ms or 0.0):
         grid.add_row("", Text(LAGGING))
     if log.path is not None:
-        grid.add_row("query log", f"{count(log.rows)} queries in {_plural(log.files, 'Parquet file')}")
-        grid.add_row("", Text(log.path))
+        grid.add_row("query log", log.whereabouts or MISSING)
+        if log.files:
+            grid.add_row("", Text(log.path))
     if summary.template is not None:
         grid.add_row("template", Text(f"{summary.template.template_id}, version {count(summary.template.version)}"))
     grid.add_row("target", Text(made_on.target_version or MISSING))

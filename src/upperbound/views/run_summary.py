@@ -138,6 +138,18 @@ class QueryLog(View):
     problem: str | None = None
     """What is missing from the log, and why; null when nothing is."""
 
+    @property
+    def whereabouts(self) -> str | None:
+        """How many queries there are and where, such as ``1,234 queries in 2 Parquet files``; None when unknown."""
+        if self.rows is None:
+            return None
+        files = f"{self.files} Parquet {'file' if self.files == 1 else 'files'}" if self.files is not None else "files"
+        if not self.loaded_rows:
+            return f"{self.rows:,} queries in {files}"
+        if self.files:
+            return f"{self.rows:,} queries, {self.loaded_rows:,} in the store and the others in {files}"
+        return f"{self.loaded_rows:,} queries in the store"
+
 
 class Environment(View):
     """What the run was made on and with."""

@@ -34,7 +34,7 @@ from upperbound.scenario.run_config import RunConfig
 from upperbound.store.engine import open_store
 from upperbound.store.results import ChildResult, ParentResult
 from upperbound.store.runs import NewRun
-from upperbound.views.run_summary import RunSummary, Transactions, build_summary, load_summary, mix_of
+from upperbound.views.run_summary import QueryLog, RunSummary, Transactions, build_summary, load_summary, mix_of
 
 LATENCY = {"p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms", "mean_ms", "stddev_ms"}
 FIELDS = {
@@ -485,3 +485,17 @@ def test_a_summary_is_read_from_the_store(tmp_path: Path) -> None:
     assert before.status is RunStatus.PREPARED
     assert before.total_operations == after.total_operations == 1020
     assert after.query_log.rows == 1234
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"rows": None, "files": 2}, None),
+        ({"rows": 1234, "files": 2}, "1,234 queries in 2 Parquet files"),
+        ({"rows": 1, "files": 1, "loaded_rows": 0}, "1 queries in 1 Parquet file"),
+        ({"rows": 1234, "files": 0, "loaded_rows": 1234}, "1,234 queries in the store"),
+        ({"rows": 30, "files": 1, "loaded_rows": 20}, "30 queries, 20 in the store and the others in 1 Parquet file"),
+    ],
+)
+def test_where_queries_are_is_said_as_they_are_found_there(known: dict[str, Any], said: str | None) -> None:
+    assert QueryLog(path="/data/runs/r/query_log", **known).whereabouts == said

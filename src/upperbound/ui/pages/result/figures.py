@@ -134,8 +134,8 @@ def environment(summary: RunSummary, config: RunConfig) -> None:
         ("Generator lag, p99", f"{milliseconds(summary.generator.lag_p99_ms)} ms"),
         ("Upperbound", known.upperbound_version),
         ("Seed", str(known.seed)),
-        ("Query log", f"{count(log.rows)} rows in {count(log.files)} files" if log.rows is not None else NONE),
-        ("Kept in", log.path),
+        ("Query log", log.whereabouts),
+        ("Kept in", log.path if log.files else None),
     )
     with panel("Environment"), Tag("dl", cls="kv"):
         for name, text in rows:
