@@ -35,7 +35,7 @@ def test_a_worker_that_stands_still_for_five_seconds_goes_on(place: Place, datab
     summary = place.summary("run.json")
     assert outcome.code in MEASURED, outcome.text
     assert summary["status"] == RunStatus.COMPLETED
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+    log = QueryLog.of_run(store_url, summary["run_id"], place.home)
     assert log.count() == summary["query_log"]["rows"] == summary["total_operations"]
     assert log.count("worker_id = 'worker-1' AND service_us >= 4500000") > 0, "its own queries show the pause"
 
@@ -107,5 +107,5 @@ def run_while(place: Place, database: Database, pause: Callable[[], AbstractCont
             gaps = [after.elapsed_s - before.elapsed_s for before, after in pairwise(series)]
             assert max(gaps) < 3.0, f"{worker_id} has a gap: {gaps}"
             assert series[-1].elapsed_s > 14.0
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+    log = QueryLog.of_run(place.store_url, summary["run_id"], place.home)
     assert log.count() == summary["total_operations"] + summary["failed_operations"]

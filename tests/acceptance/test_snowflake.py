@@ -110,7 +110,9 @@ def check_the_log(snowflake: SnowflakeDatabase, summary: dict[str, Any], sent: l
     warmup = sum(tag.endswith(":phase=WARMUP") for tag in sent)
     measured = len(sent) - warmup
     assert measured == summary["total_operations"]
-    assert phases == [("MEASUREMENT", *(measured,) * 3), ("WARMUP", *(warmup,) * 3)]
+    # A machine that is busy may get to nothing in a second of warmup.
+    expected = [("MEASUREMENT", *(measured,) * 3), ("WARMUP", *(warmup,) * 3)]
+    assert phases == [row for row in expected if row[1]]
     assert kept["rows"] == len(sent)
     assert snowflake.stage_files() == []
 

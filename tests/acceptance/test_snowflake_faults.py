@@ -44,9 +44,9 @@ def wait_for_measurement(snowflake: SnowflakeDatabase, command: Running) -> None
     assert until(all_measure, 90.0), command.so_far()
 
 
-def check_that_nothing_is_hidden(place: Place, summary: dict[str, Any]) -> QueryLog:
+def check_that_nothing_is_hidden(place: Place, summary: dict[str, Any], log: QueryLog | None = None) -> QueryLog:
     """Check that result and log count the same, and that every thread worked to the end; return the log."""
-    log = QueryLog(place.home / "runs" / summary["run_id"])
+    log = log or QueryLog(place.home / "runs" / summary["run_id"])
     measured = "phase = 'MEASUREMENT'"
     assert log.count(f"{measured} AND outcome = 'ok'") == summary["total_operations"]
     assert log.count(f"{measured} AND outcome <> 'ok'") == summary["failed_operations"]
@@ -117,7 +117,7 @@ def test_one_session_in_ten_that_is_lost_fails_its_statement_and_is_opened_again
     assert summary["status"] == "COMPLETED", ended.text
     log = check_that_nothing_is_hidden(place, summary)
     lost = log.count("outcome = 'connection_lost'")
-    assert lost == log.count("outcome <> 'ok'") == snowflake.strikes(fault) >= 5
+    assert lost == log.count("outcome <> 'ok'") == snowflake.strikes(fault) >= 1
     assert [error["class"] for error in summary["errors"]] == ["connection_lost"]
     assert "Session no longer exists" in summary["errors"][0]["sample"]
     sessions = {one["session_id"] for one in sent(snowflake)}
@@ -149,8 +149,10 @@ def test_a_store_that_is_away_for_half_a_minute_loses_no_snapshot_and_the_log_te
         assert ended.code in MEASURED, ended.text
         summary = place.summary("run.json")
         assert (summary["status"], summary["failed_operations"], summary["worker_count"]) == ("COMPLETED", 0, 2)
-        check_that_nothing_is_hidden(place, summary)
         run_id = summary["run_id"]
+        log = QueryLog.of_store(store.replace(f"{USER}@", f"{USER}:{PASSWORD}@"), run_id)
+        check_that_nothing_is_hidden(place, summary, log)
+        assert summary["query_log"]["loaded_rows"] == summary["query_log"]["rows"] == log.count()
         logs = place.run("runs", "logs", run_id, environment=environment)
     for worker in ("worker-0", "worker-1"):
         taken = snowflake.rows(

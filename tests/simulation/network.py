@@ -209,8 +209,10 @@ class Repository:
     def __init__(self, link: Link, name: str, target: Any) -> None:
         self._link, self._name, self._target = link, name, target
 
-    def __getattr__(self, method: str) -> Any:
-        return partial(self._link.call, f"{self._name}.{method}", getattr(self._target, method))
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        # What is no method is known without asking the store.
+        return partial(self._link.call, f"{self._name}.{name}", found) if callable(found) else found
 
 
 def _shown(args: Any, kwargs: Any) -> str:

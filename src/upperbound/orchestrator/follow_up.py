@@ -146,7 +146,8 @@ class FollowUp:
         known = dict(query_log)
         problems = self._load_logs(list(worker_rows))
         problems += self._count(worker_rows, known)
-        known["problem"] = "; ".join(filter(None, (known.get("problem"), *problems))) or None
+        if problems:
+            known["problem"] = "; ".join(filter(None, (known.get("problem"), *problems)))
         enriched = self._ask_server()
         if problem := self._load_server_rows(enriched):
             problems.append(problem)

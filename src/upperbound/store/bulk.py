@@ -36,10 +36,6 @@ Scope = Mapping[str, str]
 """Values of columns that all rows of the files have, such as ``run_id`` and ``worker_id``."""
 
 
-class RowsDiffer(StoreError):
-    """A load did not bring as many rows as the files have, and was rolled back."""
-
-
 @dataclass(frozen=True)
 class Bulk:
     """What is to be loaded."""
@@ -99,8 +95,8 @@ def load(database: Database, bulk: Bulk, scratch: Path) -> None:
     """Load the files, unless their rows are there; ``scratch`` is a folder for copies of them.
 
     Raises:
-        RowsDiffer: not all rows arrived; none of them is kept.
-        StoreError: the store refused or went away; nothing or everything is loaded.
+        StoreError: the store refused or went away, and nothing or everything is loaded; or not all rows arrived, and
+            none is kept.
     """
     way = _WAYS[database.dialect]
     with database.connection() as connection:
@@ -113,7 +109,7 @@ def load(database: Database, bulk: Bulk, scratch: Path) -> None:
                 connection.execute(sa.delete(bulk.table).where(bulk.condition))
             way.copy(connection, bulk)
             if (loaded := _count(connection, bulk)) != bulk.rows:
-                raise RowsDiffer(
+                raise StoreError(
                     f"of {bulk.rows:,} rows of {bulk.place} {loaded:,} arrived in {bulk.table.name}, and none was kept",
                     hint="try again; if it stays so, see what COPY says of the files",
                 )

@@ -12,17 +12,19 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from upperbound.clock import SystemClock
 from upperbound.launchers.base import WorkerHandle, WorkerSpec
 from upperbound.launchers.local import LocalLauncher
 from upperbound.orchestrator.service import Orchestrator, RunRequest
-from upperbound.querylog.parquet import log_folder
+from upperbound.querylog.parquet import SCHEMA, log_folder
 from upperbound.scenario.connection_url import split_password
 from upperbound.scenario.model import Scenario
 from upperbound.store.engine import Store, init_store, open_store
 from upperbound.store.runs import RunRow
+from upperbound.store.tables import query_executions
 from upperbound.targets.embedded.dataset import create_orders
 from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.testing.waiting import DEADLINE_S, until
@@ -172,8 +174,11 @@ class Bench:
         until(sent, "every worker has sent queries")
 
     def log(self, run_id: str) -> pa.Table:
-        """Return the whole query log of a run."""
-        return pq.read_table(log_folder(self.orchestrator.run_folder(run_id)))
+        """Return the whole query log of a run, from where its store keeps it."""
+        if not self.store.query_log.keeps_rows:
+            return pq.read_table(log_folder(self.orchestrator.run_folder(run_id)))
+        rows = self.store._database.rows(sa.select(query_executions).where(query_executions.c.run_id == run_id))
+        return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
 
 
 @contextlib.contextmanager

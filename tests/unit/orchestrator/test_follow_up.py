@@ -60,7 +60,7 @@ def test_what_the_server_told_is_kept_with_the_run(store: Store, tmp_path: Path)
     assert work.first_status == (EnrichmentStatus.PENDING, None)
     result = after(store, work)
     assert (result.enrichment_status, result.enrichment_reason) == ("COMPLETED", None)
-    assert (result.server_view, result.query_log) == ({"version": 1}, {**LOG, "problem": None})
+    assert (result.server_view, result.query_log) == ({"version": 1}, LOG)
 
 
 def test_a_later_attempt_that_learns_nothing_leaves_what_is_known(store: Store, tmp_path: Path) -> None:
