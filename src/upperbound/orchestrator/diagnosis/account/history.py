@@ -6,16 +6,15 @@ from upperbound.orchestrator.diagnosis.account.probe import Answer, Judgement, P
 from upperbound.orchestrator.diagnosis.account.sessions import PHASE
 
 READ: Final = (
-    *("query_id", "query_text", "query_tag", "session_id", "warehouse_name", "warehouse_size", "cluster_number"),
+    *("query_id", "query_text", "query_type", "query_tag", "warehouse_size", "cluster_number"),
     *("execution_status", "error_code", "start_time", "end_time", "total_elapsed_time", "compilation_time"),
     *("execution_time", "queued_provisioning_time", "queued_repair_time", "queued_overload_time"),
     *("transaction_blocked_time", "bytes_scanned", "rows_produced"),
 )
-"""Columns of QUERY_HISTORY that tell where the time of a statement went."""
+"""Columns of QUERY_HISTORY that are read of a run's statements; see :mod:`upperbound.targets.sf_history`."""
 AGGREGATED: Final = (
-    *("interval_start_time", "interval_end_time", "query_parameterized_hash", "query_text", "query_tag"),
-    *("warehouse_name", "calls", "errors", "total_elapsed_time", "execution_time", "compilation_time"),
-    *("queued_overload_time", "transaction_blocked_time", "hybrid_table_requests_throttled_count"),
+    *("interval_start_time", "query_text", "query_type", "query_tag", "calls", "errors"),
+    *("total_elapsed_time", "execution_time", "queued_overload_time", "hybrid_table_requests_throttled_count"),
 )
 METERED: Final = (
     *("start_time", "end_time", "warehouse_name", "credits_used"),
