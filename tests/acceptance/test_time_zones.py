@@ -78,7 +78,7 @@ def test_elapsed_time_durations_and_order_are_right_wherever_everybody_is(
         for worker_id in ("worker-0", "worker-1"):
             elapsed = [row.elapsed_s for row in store.snapshots.series(run_id, worker_id=worker_id)]
             assert all(earlier < later for earlier, later in pairwise(elapsed))
-            assert 0 < elapsed[0] < elapsed[-1] <= WARMUP_S + DURATION_S + 10.0
+            assert 0 < elapsed[0] < elapsed[-1] <= WARMUP_S + DURATION_S + 1.0
         lines = store.logs.after(run_id)
         assert all(before <= line.logged_at <= line.received_at + SLACK <= after for line in lines)
         assert [line.received_at for line in lines] == sorted(line.received_at for line in lines)

@@ -292,6 +292,8 @@ class Control:
         with self._sampling:
             if self._load is None or not self.started.is_set() or self.store_lost:
                 return  # Once the load has ended for want of a store there is nothing new, and it would pile up.
+            if self._loading:
+                return  # The load has drained, and the worker's result has it all.
             if now_ns >= self._snapshot_due_ns:
                 self._snapshot_due_ns = now_ns + int(HEARTBEAT_S * 1e9)
                 snapshot = self._take_snapshot(self._load)

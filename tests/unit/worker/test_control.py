@@ -509,6 +509,18 @@ def test_a_heartbeat_carries_the_progress_of_the_load_and_the_last_error(rig: Ri
     assert rig.heartbeat.phase is Phase.COMPLETED
 
 
+def test_a_worker_that_loads_its_log_says_so_and_takes_no_snapshot_any_more(rig: Rig) -> None:
+    rig.begin()
+    until(lambda: len(rig.snapshots) == 1, "the first snapshot is written")
+    rig.control.begin_loading()
+    until(lambda: rig.heartbeat.phase is Phase.PROCESSING, "the heartbeat tells of it")
+    before = rig.heartbeat.heartbeat_count
+    for _ in range(3):
+        rig.advance(1.0)
+    until(lambda: rig.heartbeat.heartbeat_count >= before + 1, "another heartbeat is written")
+    assert len(rig.snapshots) == 1
+
+
 def test_snapshots_come_each_second_under_the_phase_of_the_plan(rig: Rig) -> None:
     rig.begin()
     for second in range(1, 6):
