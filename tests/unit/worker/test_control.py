@@ -513,11 +513,9 @@ def test_a_worker_that_loads_its_log_says_so_and_takes_no_snapshot_any_more(rig:
     rig.begin()
     until(lambda: len(rig.snapshots) == 1, "the first snapshot is written")
     rig.control.begin_loading()
-    until(lambda: rig.heartbeat.phase is Phase.PROCESSING, "the heartbeat tells of it")
-    before = rig.heartbeat.heartbeat_count
     for _ in range(3):
         rig.advance(1.0)
-    until(lambda: rig.heartbeat.heartbeat_count >= before + 1, "another heartbeat is written")
+    until(lambda: rig.heartbeat.phase is Phase.PROCESSING, "the heartbeat tells of it")
     assert len(rig.snapshots) == 1
 
 
