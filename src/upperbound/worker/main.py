@@ -107,7 +107,14 @@ def run_worker(options: WorkerOptions, clock: Clock | None = None) -> int:
             log.error("%s", error)  # noqa: TRY400 - the message is written for people, who need no trace
             code = WorkerExit.CONFIGURATION
         log.info("the worker ends with exit code %d", code)
+    _outlive_signals()
     return int(code)
+
+
+def _outlive_signals() -> None:
+    """Let no signal change how this process ends: the interpreter gives up our handlers before it has gone."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _allow_open_files() -> None:

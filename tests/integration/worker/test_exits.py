@@ -2,9 +2,10 @@
 
 import signal
 import socket
+import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ import pytest
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerExit, WorkerStatus
 from upperbound.loadgen import event_loop
-from upperbound.scenario.connection_url import split_password
 from upperbound.scenario.model import Scenario
 from upperbound.scenario.run_config import RunConfig
-from upperbound.store.engine import Store, open_store
+from upperbound.store.engine import Store
 from upperbound.store.heartbeats import HeartbeatRow
 from upperbound.store.runs import NewRun
 from upperbound.testing.manual_clock import ManualClock
@@ -25,17 +25,6 @@ from upperbound.testing.waiting import until
 from upperbound.worker import main as main_module
 from upperbound.worker.main import run_worker
 from upperbound.worker.orders import WorkerOptions
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store for workers that run in this process; what they change in the process is changed back."""
-    monkeypatch.setenv("UPPERBOUND_HOME", str(tmp_path))
-    handler, interval = signal.getsignal(signal.SIGTERM), sys.getswitchinterval()
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
-        yield opened
-    signal.signal(signal.SIGTERM, handler)
-    sys.setswitchinterval(interval)
 
 
 def config(url: str, sql: str = "SELECT 1", seconds: float = 1.0) -> dict[str, Any]:
@@ -61,14 +50,6 @@ def prepare_run(store: Store, scenario: Mapping[str, Any]) -> WorkerOptions:
 
 def last_heartbeat(store: Store) -> HeartbeatRow:
     return store.heartbeats.list("run")[0]
-
-
-@pytest.fixture
-def database(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URL of an empty database, with its password where a worker looks for it."""
-    given = split_password(fresh_database)
-    monkeypatch.setenv("PGPASSWORD", given.password or "")
-    return given.url
 
 
 def test_a_configuration_that_cannot_be_read_is_exit_1_and_is_said(store: Store) -> None:
@@ -198,3 +179,29 @@ def test_a_fault_of_ours_is_exit_4_and_is_said(store: Store, database: str, monk
     options = prepare_run(store, config(database))
     assert run_worker(options) == WorkerExit.WORKLOAD
     assert "nobody has thought of this" in (last_heartbeat(store).last_error or "")
+
+
+ENDS_LATE = """
+import os, sys
+from upperbound.worker.main import run_worker
+from upperbound.worker.orders import WorkerOptions
+
+class Late:
+    def __del__(self, kill=os.kill, number=os.getpid(), signal=int(sys.argv[1])):
+        kill(number, signal)
+
+late = Late()  # the interpreter ends it with this module, when it has given up the handlers of signals
+sys.exit(run_worker(WorkerOptions(sys.argv[2], "run", "worker-0", 0, 1)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_process_ends_does_not_change_its_exit_code(
+    store: Store, database: str, number: signal.Signals
+) -> None:
+    options = prepare_run(store, config(database))
+    store.runs.transition("run", expected=RunStatus.STARTING, to=RunStatus.CANCELLING)
+    arguments = [sys.executable, "-c", ENDS_LATE, str(int(number)), options.store_url]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == WorkerExit.CLEAN, ended.stderr
+    assert last_heartbeat(store).status is WorkerStatus.COMPLETED

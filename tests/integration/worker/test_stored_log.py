@@ -1,9 +1,6 @@
 """A worker's log in the store tells how its life went, and how it ended."""
 
-import signal
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,29 +10,10 @@ from upperbound.domain.events import EventType
 from upperbound.domain.log_lines import LogLevel, LogSource
 from upperbound.domain.worker_state import WorkerExit
 from upperbound.orchestrator.stopping import request_stop
-from upperbound.scenario.connection_url import split_password
-from upperbound.store.engine import Store, open_store
+from upperbound.store.engine import Store
 from upperbound.testing.waiting import until
 from upperbound.worker.main import run_worker
 from upperbound.worker.orders import WorkerOptions
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store for workers that run in this process; what they change in the process is changed back."""
-    monkeypatch.setenv("UPPERBOUND_HOME", str(tmp_path))
-    handler, interval = signal.getsignal(signal.SIGTERM), sys.getswitchinterval()
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
-        yield opened
-    signal.signal(signal.SIGTERM, handler)
-    sys.setswitchinterval(interval)
-
-
-@pytest.fixture
-def database(fresh_database: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    given = split_password(fresh_database)
-    monkeypatch.setenv("PGPASSWORD", given.password or "")
-    return given.url
 
 
 @pytest.fixture(autouse=True)
