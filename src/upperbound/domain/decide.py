@@ -120,7 +120,8 @@ def _while_draining(view: RunView) -> list[Action]:
     losses = view.losses(may_have_completed=True)
     left = [worker for worker in view.workers if not worker.has_ended]
     fatal = bool(losses) and _is_fatal(view, may_have_completed=True)
-    if view.forced:
+    # When all have drained there is nothing to force but what follows the load, which whoever forces it cuts short.
+    if view.forced and (left or view.status is RunStatus.CANCELLING):
         return [*cooled, *_signal(view, KillSignal.KILL), Cancel(forced=True, reason=_lost(losses, left))]
     # Once we have sent a signal ourselves, a worker that dies of it is a drain cut short and no failure of the worker.
     if fatal and view.status is RunStatus.STOPPING and view.signalled is None:

@@ -44,6 +44,8 @@ class RunEvent(StrEnum):
     """Every worker has ended and what they left is collected."""
     USER_STOP = "USER_STOP"
     """Somebody asked for the run to stop."""
+    CURTAIL = "CURTAIL"
+    """Somebody asked for the end when the load was over, and only what follows it was awaited."""
     FORCED = "FORCED"
     """The drain is cut short: asked for a second time, or past its timeout."""
     FAIL = "FAIL"
@@ -65,6 +67,7 @@ TRANSITIONS: Final[dict[tuple[RunStatus, RunEvent], RunStatus]] = {
     (RunStatus.RUNNING, RunEvent.FAIL): RunStatus.FAILED,
     (RunStatus.STOPPING, RunEvent.DRAINED): RunStatus.COMPLETED,
     (RunStatus.STOPPING, RunEvent.USER_STOP): RunStatus.CANCELLING,
+    (RunStatus.STOPPING, RunEvent.CURTAIL): RunStatus.STOPPING,
     (RunStatus.STOPPING, RunEvent.FORCED): RunStatus.CANCELLED,
     (RunStatus.STOPPING, RunEvent.FAIL): RunStatus.FAILED,
     (RunStatus.CANCELLING, RunEvent.DRAINED): RunStatus.CANCELLED,
@@ -76,6 +79,7 @@ TRANSITIONS: Final[dict[tuple[RunStatus, RunEvent], RunStatus]] = {
 }
 """Every allowed change. A user's stop has an answer in every state, so that stopping twice or too late is safe.
 
+One that comes when the load has ended as planned takes nothing from the result: it curtails what follows the load.
 A cancelling run cannot fail: what goes wrong while it drains is written into its reason, but the end is the one that
 was asked for.
 """

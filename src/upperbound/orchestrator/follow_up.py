@@ -34,7 +34,7 @@ LEAVE_S: Final = 10.0
 """How long a controller that lets a run go waits for this work to notice."""
 NOT_ASKED: Final = "this version does not read the statistics of such a server"
 NOT_STARTED: Final = "the run has never sent anything"
-NOT_COMPLETED: Final = "the run did not complete; `upperbound runs retry-enrichment` asks the server for what there is"
+NOT_WAITED_FOR: Final = "the run was ended before its server was asked; `upperbound runs retry-enrichment` asks it"
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class FollowUp:
         if self._enrichment is None:
             return Enriched(EnrichmentStatus.SKIPPED, self._why_skipped)
         if self._no_time.is_set():
-            return Enriched(EnrichmentStatus.SKIPPED, NOT_COMPLETED)
+            return Enriched(EnrichmentStatus.SKIPPED, NOT_WAITED_FOR)
         try:
             enrichment = self._enrichment()
         except (ConfigurationError, StoreError) as error:

@@ -435,7 +435,7 @@ class RunLoop:
         """Let what follows the load take no longer than the run's end allows."""
         if self._forced:
             self._follow_up.cut_short()
-        elif run.status in (RunStatus.CANCELLING, RunStatus.CANCELLED, RunStatus.FAILED):
+        elif run.cancellation_reason or run.status in (RunStatus.CANCELLING, RunStatus.CANCELLED, RunStatus.FAILED):
             self._follow_up.hurry()
 
     def _process(self, run: RunRow) -> None:

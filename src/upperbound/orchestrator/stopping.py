@@ -14,7 +14,9 @@ def request_stop(store: Store, run_id: str, initiated_by: str) -> RunStatus:
     """Ask for the two-phase stop of a run and return the state it is in then.
 
     Safe in every state and as often as one likes: a prepared run is cancelled at once, one that has ended or is being
-    cancelled stays as it is, and in every other state its workers are told to stop sending and drain.
+    cancelled stays as it is, and in every other state its workers are told to stop sending and drain. When the load
+    has ended as planned, and its queries are loaded or its server is asked, the run will complete: what is on its way
+    is still loaded, and the server is asked no longer.
 
     Raises:
         RunNotFound: there is no such run.
@@ -22,6 +24,10 @@ def request_stop(store: Store, run_id: str, initiated_by: str) -> RunStatus:
     """
     while True:
         run = store.runs.get(run_id)
+        if run.status is RunStatus.STOPPING and run.phase is Phase.PROCESSING:
+            if run.cancellation_reason or _curtail(store, run_id, initiated_by):
+                return run.status
+            continue
         to = next_status(run.status, RunEvent.USER_STOP)
         if to is run.status:
             return to
@@ -36,6 +42,16 @@ def request_stop(store: Store, run_id: str, initiated_by: str) -> RunStatus:
         )
         if changed:
             return to
+
+
+def _curtail(store: Store, run_id: str, initiated_by: str) -> bool:
+    """Ask for the end of what follows the load; False when the run has ended meanwhile."""
+    return store.runs.transition(
+        run_id,
+        expected=RunStatus.STOPPING,
+        to=next_status(RunStatus.STOPPING, RunEvent.CURTAIL),
+        cancellation_reason=f"stopped by {initiated_by} when the load was over",
+    )
 
 
 def stop_event(*, reason: str, initiated_by: str) -> NewEvent:

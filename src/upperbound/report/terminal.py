@@ -132,6 +132,8 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
     if summary.status is RunStatus.CANCELLED:
         reason = summary.cancellation_reason or "stopped by a user"
         lines.append(Text(f"CANCELLED: {reason}. The figures cover what was measured until then.", style="yellow"))
+    if summary.status is RunStatus.COMPLETED and summary.cancellation_reason:
+        lines.append(Text(f"What follows the load was cut short: {summary.cancellation_reason}.", style="yellow"))
     if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, *PLANNED_ENDS):
         lines.append(Text(f"Less than the plan was carried: {summary.completion_reason}", style="bold yellow"))
     if summary.changes:

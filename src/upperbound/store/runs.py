@@ -223,7 +223,9 @@ class RunRepository:
         """
         if to is RunStatus.RUNNING:
             raise ValueError("a run becomes RUNNING by mark_running")
-        changes: dict[str, Any] = {"status": to, "status_changed_at": self._now}
+        changes: dict[str, Any] = {"status": to}
+        if to is not expected:
+            changes["status_changed_at"] = self._now
         if to in TERMINAL:
             changes["end_time"] = sa.func.coalesce(run_status.c.end_time, self._now)
         optional = {"phase": phase, "completion_reason": completion_reason, "cancellation_reason": cancellation_reason}

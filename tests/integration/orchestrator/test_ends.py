@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 from tests.integration.orchestrator.conftest import OPERATIONS, SLOW, Bench
 
 from upperbound.clock import SystemClock
+from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.phases import Phase
 from upperbound.domain.run_state import RunStatus
 from upperbound.domain.worker_state import WorkerExit, WorkerStatus
 from upperbound.errors import ConfigurationError, IllegalTransition, RunFailed, TargetMismatch, WorkerFailed
 from upperbound.launchers.base import WorkerSpec
+from upperbound.orchestrator.follow_up import Enriched, FollowUp
 from upperbound.orchestrator.stopping import request_stop
+from upperbound.scenario.run_config import RunConfig
 from upperbound.store.runs import RunRow
 from upperbound.testing.waiting import until
 
@@ -146,6 +149,39 @@ def test_a_stop_while_starting_cancels_before_a_query_is_sent(bench: Bench) -> N
     assert [handle.poll() for handle in bench.launcher.handles.values()] == [0, 0]
     parent = bench.store.results.get(run_id)
     assert (parent.operations, parent.warmup_operations, (parent.query_log or {})["rows"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_stop_when_the_load_is_over_ends_the_wait_for_the_server_and_the_run_completes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    run_id = bench.create()
+    orchestrator, asked = bench.orchestrator, threading.Event()
+
+    class Server:
+        """Has nothing to tell as long as anybody waits for it."""
+
+        def run(self, over: threading.Event) -> Enriched:
+            asked.set()
+            assert over.wait(120), "nobody has ended the wait"
+            return Enriched(EnrichmentStatus.PARTIAL, "no time")
+
+    def follow_up(run_id: str, _config: RunConfig, *, holder: str | None = None) -> FollowUp:
+        return FollowUp(bench.store, SystemClock(), run_id, orchestrator.run_folder(run_id), Server, holder=holder)
+
+    monkeypatch.setattr(orchestrator, "_follow_up", follow_up)
+    with bench.running(run_id) as end:
+        until(asked.is_set, "the server is asked")
+        assert request_stop(bench.store, run_id, "ada") is RunStatus.STOPPING
+        if force:
+            orchestrator.force_stop(run_id)
+        row = end()
+    assert (row.status, row.phase, row.completion_reason) == (RunStatus.COMPLETED, Phase.COMPLETED, "duration_over")
+    assert row.cancellation_reason == "stopped by ada when the load was over"
+    parent = bench.store.results.get(run_id)
+    assert (parent.enrichment_status, parent.enrichment_reason) == ("PARTIAL", "no time")
+    assert parent.operations > 0
+    assert parent.operations + parent.failed + parent.warmup_operations == len(bench.log(run_id))
 
 
 def test_a_stop_while_running_lets_no_query_start_after_it_was_applied(bench: Bench) -> None:

@@ -321,6 +321,12 @@ class TestDraining:
             Cancel(forced=True, reason="worker-1 is DRAINING; last said: nothing; it had not drained"),
         ]
 
+    def test_a_second_stop_when_all_have_drained_leaves_a_planned_end_as_it_is(self) -> None:
+        done = [worker(n, WorkerStatus.COMPLETED, exit_code=0) for n in range(2)]
+        ending = draining(RunStatus.STOPPING, *done, phase=Phase.PROCESSING, forced=True)
+        assert decide(ending) == [Process()]
+        assert decide(replace(ending, processed=True)) == [Complete(), SetPhase(Phase.COMPLETED)]
+
     def test_a_run_that_is_cancelled_before_its_workers_are_known_ends_without_waiting(self) -> None:
         unknown = worker(0, None, local=False)
         cancelling = draining(RunStatus.CANCELLING, unknown, phase=Phase.PREPARING, elapsed_s=None)

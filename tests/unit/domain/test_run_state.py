@@ -13,15 +13,15 @@ DONE, CANCELLED, FAILED = RunStatus.COMPLETED, RunStatus.CANCELLED, RunStatus.FA
 
 # One row per status, one column per event in the order of RunEvent; None is an event the status does not allow.
 EXPECTED: dict[RunStatus, tuple[RunStatus | None, ...]] = {
-    #          START  ALL_READY  DURATION_OVER  DRAINED    USER_STOP  FORCED     FAIL
-    P:         (S,    None,      None,          None,      CANCELLED, None,      FAILED),
-    S:         (None, R,         None,          None,      CANC,      None,      FAILED),
-    R:         (None, None,      STOP,          None,      CANC,      None,      FAILED),
-    STOP:      (None, None,      None,          DONE,      CANC,      CANCELLED, FAILED),
-    CANC:      (None, None,      None,          CANCELLED, CANC,      CANCELLED, None),
-    DONE:      (None, None,      None,          None,      DONE,      None,      None),
-    CANCELLED: (None, None,      None,          None,      CANCELLED, None,      None),
-    FAILED:    (None, None,      None,          None,      FAILED,    None,      None),
+    #          START  ALL_READY  DURATION_OVER  DRAINED    USER_STOP  CURTAIL  FORCED     FAIL
+    P:         (S,    None,      None,          None,      CANCELLED, None,    None,      FAILED),
+    S:         (None, R,         None,          None,      CANC,      None,    None,      FAILED),
+    R:         (None, None,      STOP,          None,      CANC,      None,    None,      FAILED),
+    STOP:      (None, None,      None,          DONE,      CANC,      STOP,    CANCELLED, FAILED),
+    CANC:      (None, None,      None,          CANCELLED, CANC,      None,    CANCELLED, None),
+    DONE:      (None, None,      None,          None,      DONE,      None,    None,      None),
+    CANCELLED: (None, None,      None,          None,      CANCELLED, None,    None,      None),
+    FAILED:    (None, None,      None,          None,      FAILED,    None,    None,      None),
 }  # fmt: skip
 PAIRS = [
     (status, event, expected) for status, row in EXPECTED.items() for event, expected in zip(RunEvent, row, strict=True)

@@ -10,7 +10,7 @@ import pytest
 from upperbound.clock import SystemClock
 from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.errors import ConfigurationError
-from upperbound.orchestrator.follow_up import NOT_COMPLETED, NOT_STARTED, Enriched, Enrichment, FollowUp
+from upperbound.orchestrator.follow_up import NOT_WAITED_FOR, NOT_STARTED, Enriched, Enrichment, FollowUp
 from upperbound.orchestrator.run_log import run_log
 from upperbound.store.engine import Store, open_store
 from upperbound.store.results import ResultRow
@@ -90,7 +90,7 @@ def test_a_run_that_was_called_off_does_not_ask(store: Store, tmp_path: Path) ->
     work = follow_up(store, tmp_path, server)
     work.hurry()
     result = after(store, work)
-    assert (result.enrichment_status, result.enrichment_reason) == ("SKIPPED", NOT_COMPLETED)
+    assert (result.enrichment_status, result.enrichment_reason) == ("SKIPPED", NOT_WAITED_FOR)
     assert not server.asked.is_set()
 
 

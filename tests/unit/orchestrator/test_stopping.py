@@ -13,6 +13,7 @@ from upperbound.errors import RunNotFound
 from upperbound.orchestrator.stopping import DRAIN_TIMEOUT_S, request_stop
 from upperbound.store.engine import Store, open_store
 from upperbound.store.runs import NewRun
+from upperbound.testing.waiting import until
 
 PATHS: dict[RunStatus, list[RunStatus]] = {
     RunStatus.PREPARED: [],
@@ -85,6 +86,26 @@ def test_the_second_stop_changes_nothing(store: Store) -> None:
     assert request_stop(store, "run", "bob") is RunStatus.CANCELLING
     assert store.runs.get("run").cancellation_reason == "stopped by ada"
     assert stops(store) == 1
+
+
+def test_a_stop_when_the_load_is_over_curtails_what_follows_and_takes_nothing_from_the_run(store: Store) -> None:
+    run_in(store, RunStatus.STOPPING)
+    store.runs.set_phase("run", Phase.PROCESSING)
+    for who in ("ada", "bob"):
+        assert request_stop(store, "run", who) is RunStatus.STOPPING
+    run = store.runs.get("run")
+    assert (run.status, run.phase) == (RunStatus.STOPPING, Phase.PROCESSING)
+    assert run.cancellation_reason == "stopped by ada when the load was over"
+    assert stops(store) == 0
+
+
+def test_the_wait_for_workers_that_load_is_no_longer_for_a_stop(store: Store) -> None:
+    run_in(store, RunStatus.STOPPING)
+    store.runs.set_phase("run", Phase.PROCESSING)
+    until(lambda: store.runs.get("run").status_age_s > 0.05, "some time passes")
+    before_s = store.runs.get("run").status_age_s
+    request_stop(store, "run", "ada")
+    assert store.runs.get("run").status_age_s >= before_s
 
 
 def test_of_many_who_stop_at_once_exactly_one_tells_the_workers(store: Store) -> None:

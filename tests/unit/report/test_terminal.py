@@ -182,6 +182,13 @@ def test_a_cancelled_run_says_by_whom_and_what_its_figures_cover() -> None:
     assert "CANCELLED: stopped by Ctrl-C. The figures cover what was measured until then." in text
 
 
+def test_a_run_that_was_stopped_when_its_load_was_over_is_complete_and_says_by_whom() -> None:
+    reason = "stopped by ada when the load was over"
+    text = words(result(summary(cancellation_reason=reason)))
+    assert f"What follows the load was cut short: {reason}." in text
+    assert "CANCELLED" not in text
+
+
 def test_an_incomplete_query_log_is_told() -> None:
     broken = {"rows": None, "files": None, "path": "/data", "problem": "worker-1: the disk is full"}
     parent, children = completed([figures({"UPDATE": kind([100])})], query_log=broken)

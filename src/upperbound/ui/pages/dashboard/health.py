@@ -1,6 +1,7 @@
 """What says whether the figures can be trusted: guardrails, the generator, the objectives, the store."""
 
 from upperbound.domain.guardrails import GuardrailLevel
+from upperbound.domain.run_state import RunStatus
 from upperbound.ui.components.html import Tag
 from upperbound.ui.components.panel import note, panel
 from upperbound.ui.components.tiles import tooltip
@@ -35,10 +36,18 @@ def _banners(update: RunUpdate) -> list[tuple[str, str, tuple[str, ...]] | None]
     return [
         ("warn", update.notice, ()) if update.notice else None,
         ("bad", f"The run has failed: {update.run.failure_reason}", ()) if update.run.failure_reason else None,
-        ("warn", f"The run was cancelled: {update.cancellation_reason}", ()) if update.cancellation_reason else None,
+        _stop_banner(update),
         _guardrail_banner(update.guardrails),
         _generator_banner(update.generator),
     ]
+
+
+def _stop_banner(update: RunUpdate) -> tuple[str, str, tuple[str, ...]] | None:
+    if not update.cancellation_reason:
+        return None
+    if update.status in (RunStatus.STOPPING, RunStatus.COMPLETED):
+        return "warn", f"What follows the load is cut short: {update.cancellation_reason}", ()
+    return "warn", f"The run was cancelled: {update.cancellation_reason}", ()
 
 
 def _guardrail_banner(guardrails: Guardrails | None) -> tuple[str, str, tuple[str, ...]] | None:

@@ -250,6 +250,8 @@ def _banners(summary: RunSummary) -> None:
         note("bad", "The run has failed", [summary.failure_reason or "Its log says more."], role="alert")
     if summary.status is RunStatus.CANCELLED:
         note("warn", "The run was cancelled", [summary.cancellation_reason or ""])
+    if summary.status is RunStatus.COMPLETED and summary.cancellation_reason:
+        note("info", "What follows the load was cut short", [summary.cancellation_reason])
     if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, "duration_over"):
         note("info", f"It ended because {reason_words(summary.completion_reason or '')}")
     if summary.generator.client_bound:
