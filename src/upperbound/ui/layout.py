@@ -5,12 +5,20 @@ from contextlib import contextmanager
 from typing import Final
 
 from nicegui import ui
+from nicegui.page import page
 
 from upperbound.ui.components.html import Tag, link
 from upperbound.ui.components.toasts import Toasts
 
 SECTIONS: Final = (("Templates", "/"), ("Runs", "/history"), ("Settings", "/settings"))
 _MARK: Final = "/_upperbound/mark.svg"
+BUILD_TIMEOUT_S: Final = 30.0
+"""How long a page may take: its store may be away for a moment, and its machine busy with a load."""
+
+
+def page_at(path: str) -> page:
+    """Return what makes a function the builder of the page at ``path``."""
+    return page(path, response_timeout=BUILD_TIMEOUT_S)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from upperbound.scenario.builtins import load_builtin
 from upperbound.ui.components.html import link
 from upperbound.ui.components.panel import empty, error_note
 from upperbound.ui.draft import Draft, draft_of, new_draft
-from upperbound.ui.layout import frame
+from upperbound.ui.layout import frame, page_at
 from upperbound.ui.pages.configure.page import ConfigurePage, Origin
 from upperbound.ui.services import UiServices, in_thread
 
@@ -15,7 +15,7 @@ from upperbound.ui.services import UiServices, in_thread
 def install(services: UiServices) -> None:
     """Put the page on the server."""
 
-    @ui.page("/configure/new")
+    @page_at("/configure/new")
     async def write(from_: str = "") -> None:
         name = ui.context.client.request.query_params.get("from", from_)
         try:
@@ -26,7 +26,7 @@ def install(services: UiServices) -> None:
             return
         await ConfigurePage(services, draft, Origin()).show()
 
-    @ui.page("/configure/{template_id}")
+    @page_at("/configure/{template_id}")
     async def change(template_id: str) -> None:
         try:
             stored = await in_thread(services.store.templates.version, template_id)

@@ -2,6 +2,7 @@
 
 from nicegui import ui
 
+from upperbound.ui.layout import page_at
 from upperbound.ui.pages.history.page import HistoryPage
 from upperbound.ui.services import UiServices
 
@@ -9,6 +10,6 @@ from upperbound.ui.services import UiServices
 def install(services: UiServices) -> None:
     """Put the page on the server."""
 
-    @ui.page("/history")
+    @page_at("/history")
     async def show() -> None:
         await HistoryPage(services, ui.context.client.request.query_params).show()

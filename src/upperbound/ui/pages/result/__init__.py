@@ -1,8 +1,8 @@
 """``/dashboard/history/{id}``: a run that is over."""
 
-from nicegui import ui
 from starlette.responses import RedirectResponse
 
+from upperbound.ui.layout import page_at
 from upperbound.ui.pages.result.page import ResultPage
 from upperbound.ui.run_page import run_of_page
 from upperbound.ui.services import UiServices
@@ -12,7 +12,7 @@ from upperbound.ui.settled import is_settled
 def install(services: UiServices) -> None:
     """Put the page on the server."""
 
-    @ui.page("/dashboard/history/{run_id}")
+    @page_at("/dashboard/history/{run_id}")
     async def show(run_id: str) -> RedirectResponse | None:
         run = await run_of_page(services, run_id)
         if run is not None and not is_settled(run):

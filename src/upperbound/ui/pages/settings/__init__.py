@@ -1,18 +1,16 @@
 """``/settings``: how this controller is set, and how the pages look."""
 
-from nicegui import ui
-
 import upperbound
 from upperbound.ui.components.html import Tag, heading
 from upperbound.ui.components.panel import panel, scroll_x
-from upperbound.ui.layout import frame
+from upperbound.ui.layout import frame, page_at
 from upperbound.ui.services import UiServices
 
 
 def install(services: UiServices) -> None:
     """Put the page on the server."""
 
-    @ui.page("/settings")
+    @page_at("/settings")
     def show() -> None:
         with frame("Settings", "Settings"):
             with Tag("div", cls="head"), Tag("div", cls="grow"):

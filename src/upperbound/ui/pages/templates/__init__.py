@@ -1,7 +1,6 @@
 """``/``: what can be run."""
 
-from nicegui import ui
-
+from upperbound.ui.layout import page_at
 from upperbound.ui.pages.templates.page import TemplatesPage
 from upperbound.ui.services import UiServices
 
@@ -9,6 +8,6 @@ from upperbound.ui.services import UiServices
 def install(services: UiServices) -> None:
     """Put the page on the server."""
 
-    @ui.page("/")
+    @page_at("/")
     async def show() -> None:
         await TemplatesPage(services).show()
