@@ -15,7 +15,7 @@ from upperbound.store.engine import open_store
 
 COPY = "^COPY INTO query_executions"
 SHORT = {
-    "load.duration_seconds": 2,
+    "load.duration_seconds": 4,
     "load.warmup_seconds": 1,
     "load.think_time_ms": 5,
 }
@@ -184,13 +184,14 @@ def test_files_of_a_run_that_is_no_more_are_removed_by_gc(
     place: Place, database: Database, snowflake: SnowflakeDatabase, environment: dict[str, str | None]
 ) -> None:
     snowflake.fault("error", pattern=COPY, code=100132, sqlstate="P0000")
-    assert start(place, database, environment).wait(180).code in MEASURED
+    ended = start(place, database, environment).wait(180)
+    assert ended.code in MEASURED, ended.text
+    assert len(snowflake.stage_files()) == 2, ended.text
     run_id = place.summary("run.json")["run_id"]
     with open_store(f"{environment['UPPERBOUND_STORE']}".replace(f"{USER}@", f"{USER}:{PASSWORD}@")) as store:
         store.history.delete(run_id)
     looked = place.run("store", "gc", "--dry-run", environment=environment)
     assert "2 files would be removed, 0 kept" in looked.text
-    assert len(snowflake.stage_files()) == 2
     removed = place.run("store", "gc", environment=environment)
     assert removed.code == 0, removed.text
     assert "there is no such run in the store" in removed.text

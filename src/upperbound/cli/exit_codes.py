@@ -53,7 +53,8 @@ def exit_code(outcome: "UpperboundError | RunSummary") -> ExitCode:
     """Return the exit code of a command that ended with this error or with this run.
 
     A run that has not ended is as good as failed. Invalid figures outrank a missed objective, because an objective
-    that is held against figures of the generator, or of a rate that was not offered, says nothing about the database.
+    that is held against figures of the generator, of a rate that was not offered, or of half a measurement, says
+    nothing about the database.
     """
     if isinstance(outcome, UpperboundError):
         return next(code for kind, code in _BY_ERROR if isinstance(outcome, kind))
@@ -61,6 +62,8 @@ def exit_code(outcome: "UpperboundError | RunSummary") -> ExitCode:
         return ExitCode.CANCELLED
     if outcome.status != RunStatus.COMPLETED:
         return ExitCode.RUN_FAILED
-    if outcome.generator.client_bound or (outcome.arrivals is not None and outcome.arrivals.rate_offered is False):
+    if outcome.generator.client_bound or outcome.measurement_problems:
+        return ExitCode.INVALID
+    if outcome.arrivals is not None and outcome.arrivals.rate_offered is False:
         return ExitCode.INVALID
     return ExitCode.OBJECTIVE_MISSED if outcome.slo.passed is False else ExitCode.OK

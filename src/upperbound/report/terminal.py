@@ -19,6 +19,7 @@ from upperbound.views.objectives import SloCheck
 from upperbound.views.run_list import RunListEntry
 from upperbound.views.run_summary import Latency, RunSummary
 
+NOT_MEASURED: Final = "The measurement did not take place as planned, so these figures are not valid:"
 CLIENT_BOUND: Final = "The generator was the bottleneck: these figures describe the generator, not the database."
 NOT_OFFERED: Final = "The rate was not offered, so this result must not be compared with others at this rate:"
 LAGGING: Final = "the lag is above the median latency: the slowest percent waited for the generator's processor as well"
@@ -144,6 +145,8 @@ def _warnings(summary: RunSummary) -> list[RenderableType]:
         said += f", at {last.at_s:.1f} s to {last.threads} threads on {_plural(last.workers, 'worker')}"
         said += f" and {rate(last.target_qps)} per second" if last.target_qps is not None else ""
         lines.append(Text(f"{said}: the figures are of more than one load.", style="yellow"))
+    if summary.measurement_problems:
+        lines.append(Text(f"{NOT_MEASURED} {'; '.join(summary.measurement_problems)}.", style="bold red"))
     if summary.generator.client_bound:
         lines.append(Text(CLIENT_BOUND, style="bold red"))
     if summary.arrivals is not None and summary.arrivals.problems:

@@ -21,6 +21,7 @@ from upperbound.views.changes import Change, changes_of
 from upperbound.views.enrichment import Enrichment, enrichment_of
 from upperbound.views.find_max import FindMaxView, find_max_of, generator_alone
 from upperbound.views.guardrails import Guardrails, guardrails_of
+from upperbound.views.measured_time import time_problems
 from upperbound.views.objectives import Slo, check_objectives
 from upperbound.views.view import View
 
@@ -222,6 +223,8 @@ class RunSummary(View):
     """The search for the highest load; null in other modes."""
     guardrails: Guardrails | None
     """What the limits on the workers' machines have done; null when the scenario sets none."""
+    measurement_problems: list[str] = Field(default_factory=list)
+    """What of the measurement did not take place: with any, the figures of a completed run are not valid."""
     changes: list[Change]
     """What users have changed while the run went on."""
     query_log: QueryLog
@@ -315,6 +318,7 @@ def build_summary(
         enrichment=enrichment_of(parent),
         find_max=search,
         guardrails=guardrails_of(run, config.scenario),
+        measurement_problems=time_problems(run, config, children, total),
         changes=changes_of(run, events),
         query_log=QueryLog(**{name: (parent.query_log or {}).get(name) for name in QueryLog.model_fields}),
         environment=_environment(config, parent.environment or {}),

@@ -10,7 +10,7 @@ import pytest
 from upperbound.clock import SystemClock
 from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.errors import ConfigurationError
-from upperbound.orchestrator.follow_up import NOT_WAITED_FOR, NOT_STARTED, Enriched, Enrichment, FollowUp
+from upperbound.orchestrator.follow_up import NOT_STARTED, NOT_WAITED_FOR, Enriched, Enrichment, FollowUp
 from upperbound.orchestrator.run_log import run_log
 from upperbound.store.engine import Store, open_store
 from upperbound.store.results import ResultRow

@@ -50,6 +50,7 @@ FIELDS = {
         "enrichment",
         "find_max",
         "guardrails",
+        "measurement_problems",
         "changes",
         "query_log",
         "environment",

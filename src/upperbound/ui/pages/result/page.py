@@ -254,6 +254,12 @@ def _banners(summary: RunSummary) -> None:
         note("info", "What follows the load was cut short", [summary.cancellation_reason])
     if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, "duration_over"):
         note("info", f"It ended because {reason_words(summary.completion_reason or '')}")
+    if summary.measurement_problems:
+        note(
+            "bad",
+            "The measurement did not take place as planned: its figures are not valid",
+            summary.measurement_problems,
+        )
     if summary.generator.client_bound:
         note(
             "warn",
