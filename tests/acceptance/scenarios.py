@@ -13,10 +13,13 @@ ANALYZE items;
 """
 """The table that the scenario below reads."""
 
+THINK_MS: Final = 4
+"""Between two operations of a thread: other tests run beside this one, and need the processors as well."""
+
 _ITEMS: Final[dict[str, Any]] = {
     "name": "Items",
     "target": {"kind": "postgres", "url": "", "table": "public.items"},
-    "load": {"mode": "CONCURRENCY", "warmup_seconds": 0, "duration_seconds": 60},
+    "load": {"mode": "CONCURRENCY", "warmup_seconds": 0, "duration_seconds": 60, "think_time_ms": THINK_MS},
     "scaling": {"mode": "FIXED", "min_workers": 2, "min_threads": 2},
     "workload": {
         "seed": 7,
@@ -48,6 +51,8 @@ def items_scenario(url: str, changes: Mapping[str, Any] | None = None) -> str:
         for step in steps:
             place = place[step]
         place[last] = value
+    if data["load"]["mode"] != "CONCURRENCY":
+        data["load"].pop("think_time_ms", None)
     return yaml.safe_dump(data, sort_keys=False)
 
 

@@ -23,7 +23,7 @@ PAUSE_S = 10.0
 
 
 def test_a_worker_that_stands_still_for_five_seconds_goes_on(place: Place, database: Database, store_url: str) -> None:
-    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 8}))
+    place.write("scenario.yaml", items_scenario(database.url, {"load.duration_seconds": 8, "load.think_time_ms": 0}))
     arguments = ("run", "scenario.yaml", "--json", "run.json", "--store", store_url)
     command = place.start(*arguments, environment=database.environment)
     place.measuring_run(command)

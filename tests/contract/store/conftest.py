@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from tests.emulators.handle import HOST, PASSWORD, USER, WAREHOUSE, SnowflakeEmulator
@@ -24,8 +25,10 @@ from upperbound.store.snapshots import Snapshot
 from upperbound.store.snowflake.hybrid import store_locks
 from upperbound.store.tables import CONTROL_TABLES, RESULTS_TABLES
 from upperbound.store.types import UtcTimestamp
+from upperbound.targets.embedded.server import EmbeddedServer
 
 FRESH = {"sqlite": "fresh_file", "postgresql": "fresh_database", "snowflake": "fresh_schema"}
+MADE = {"postgresql": "made_postgresql_url", "snowflake": "made_snowflake_url"}
 WRITER = Path(__file__).parent / "writer_process.py"
 
 
@@ -58,11 +61,11 @@ def fresh_schema(new_snowflake_url: Callable[[], str]) -> str:
 def store_url(request: pytest.FixtureRequest) -> str:
     """A store with its tables, and nothing in them.
 
-    Making the tables takes most of a second on the emulator: tests that do not change them use the same ones.
+    Making a database with tables takes most of a second: tests that do not change them use the same ones.
     """
     changes = request.node.get_closest_marker("changes_tables") is not None
-    if request.param == "snowflake" and not changes:
-        url = str(request.getfixturevalue("made_snowflake_url"))
+    if request.param in MADE and not changes:
+        url = str(request.getfixturevalue(MADE[request.param]))
         empty_tables(url)
         return url
     url = str(request.getfixturevalue(FRESH[request.param]))
@@ -97,12 +100,32 @@ def made_snowflake_url(new_snowflake_url: Callable[[], str]) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def made_postgresql_url(embedded_server: EmbeddedServer) -> Iterator[str]:
+    """A store in a database of its own that has its tables."""
+    name = f"test_{secrets.token_hex(8)}"
+    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        url = embedded_server.url_with_password(name)
+        init_store(url)
+        yield url
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def empty_tables(url: str) -> None:
     """Remove every row of a store but that of its revision, children before parents."""
     database = Database(parse_store_url(url))
-    tables = [*RESULTS_TABLES, *reversed(CONTROL_TABLES), store_locks]
+    tables = [*RESULTS_TABLES, *reversed(CONTROL_TABLES)]
+    if url.startswith("snowflake"):
+        tables.append(store_locks)
     counts = " UNION ALL ".join(f"SELECT '{table.name}' WHERE EXISTS (SELECT 1 FROM {table.name})" for table in tables)
     with database.connection() as connection:
+        if url.startswith("postgresql"):
+            # What the test before has left may hold locks.
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         filled = set(connection.exec_driver_sql(counts).scalars())
         for table in tables:
             if table.name in filled:

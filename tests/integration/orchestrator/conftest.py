@@ -30,6 +30,7 @@ from upperbound.targets.embedded.server import EmbeddedServer
 from upperbound.testing.waiting import DEADLINE_S, until
 
 ROWS = 2000
+THINK_MS = 4
 
 OPERATIONS: list[dict[str, Any]] = [
     {
@@ -112,11 +113,12 @@ class Bench:
         more: dict[str, Any] | None = None,
         **load: float,
     ) -> Scenario:
+        """Return a scenario whose threads think between two operations: other tests need the processors as well."""
         return Scenario.model_validate(
             {
                 "name": "integration",
                 "target": {"kind": "postgres", "url": self.target_url, "table": "public.orders"},
-                "load": {"duration_seconds": 2} | load,
+                "load": {"duration_seconds": 2, "think_time_ms": THINK_MS} | load,
                 "scaling": {"mode": "FIXED", "min_workers": workers, "min_threads": 3},
                 "workload": {"operations": operations or OPERATIONS, "seed": 7},
                 **(more or {}),

@@ -198,8 +198,9 @@ def test_a_stop_while_running_lets_no_query_start_after_it_was_applied(bench: Be
     assert [child.status for child in bench.store.results.children(run_id)] == [WorkerStatus.COMPLETED] * 2
 
 
-def test_a_stop_while_stopping_cancels_what_was_about_to_complete(bench: Bench) -> None:
-    run_id = bench.create(duration_seconds=1)
+def test_a_stop_while_workers_drain_cancels_what_was_about_to_complete(bench: Bench) -> None:
+    nap = SLOW[0] | {"sql": SLOW[0]["sql"].replace("60", "1.5")}
+    run_id = bench.create(duration_seconds=2, operations=[nap])
     row, asked = stop_when(bench, run_id, lambda row: row.status is RunStatus.STOPPING)
     assert asked
     assert row.status is RunStatus.CANCELLED
