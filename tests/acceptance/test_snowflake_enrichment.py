@@ -1,5 +1,6 @@
 """What real workers have recorded is found in the account's history, statement by statement, as far as that tells."""
 
+import json
 import threading
 from collections import Counter
 from datetime import timedelta
@@ -8,12 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from tests.acceptance.place import MEASURED, Place
+from tests.acceptance.place import MEASURED, Place, until
 from tests.acceptance.snowflake_files import TAG, account_files, write_scenario
 from tests.emulators.handle import SnowflakeDatabase
 
 from upperbound.clock import SystemClock
 from upperbound.domain.enrichment_status import EnrichmentStatus
+from upperbound.domain.phases import Phase
 from upperbound.orchestrator.follow_up import Enriched
 from upperbound.orchestrator.sites import EnrichmentOrder, open_site
 from upperbound.querylog.calls import read_calls
@@ -88,6 +90,30 @@ def test_every_call_of_a_run_is_found_and_none_is_made_up(
     assert Counter(row["phase"] for row in rows) == Counter(
         {"WARMUP": statements["WARMUP"], "MEASUREMENT": statements["RUNNING"]}
     )
+
+
+def test_ctrl_c_while_the_account_is_asked_completes_the_run_and_the_rest_can_be_asked_for_later(
+    place: Place, snowflake: SnowflakeDatabase
+) -> None:
+    files = account_files(place, snowflake)
+    scenario = write_scenario(place, load=TIMES, workload={"seed": 3, "operations": [LOOKUP | {"weight_pct": 100}]})
+    snowflake.settings(history_delay_s=3_600)
+    command = place.start("run", scenario, "--json", "run.json", environment=files)
+    assert until(lambda: any(run.phase is Phase.PROCESSING for run in place.runs()), 120.0), command.so_far()
+    command.interrupt()
+    ended = command.wait(60)
+    assert ended.code in MEASURED, ended.text
+    assert "What follows the load was cut short: stopped by" in " ".join(ended.out.split())
+    summary = place.summary("run.json")
+    assert (summary["status"], summary["enrichment"]["status"]) == ("COMPLETED", "PARTIAL")
+    assert "interrupted" in summary["enrichment"]["reason"]
+
+    snowflake.settings(history_delay_s=0)
+    again = place.run("runs", "retry-enrichment", summary["run_id"], "--json", environment=files)
+    assert again.code == 0, again.text
+    asked_later = json.loads(again.out)["enrichment"]
+    assert (asked_later["status"], asked_later["reason"]) == ("COMPLETED", None)
+    assert asked_later["server"] is not None
 
 
 def test_coverage_is_what_the_history_tells_and_the_rest_is_in_the_one_by_the_minute(
