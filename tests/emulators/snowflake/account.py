@@ -49,6 +49,7 @@ class Account:
             session_id=session.session_id,
             last_query_id=session.last_query_id,
             transaction_id=session.transaction.number if session.transaction else None,
+            nowhere=session.engine.database is None,
             tables=self.catalog.inside(),
             history_lacks=frozenset() if self.history.tells_cache else history.VIEW_ONLY,
         )

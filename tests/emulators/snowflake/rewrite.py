@@ -49,6 +49,8 @@ class Context:
     version: str = "10.0.0"
     last_query_id: str | None = None
     transaction_id: str | None = None
+    nowhere: bool = False
+    """The session is in no database."""
     tables: Sequence[Table] = field(default=())
     """The tables whose type INFORMATION_SCHEMA.TABLES is to tell."""
     history_lacks: frozenset[str] = frozenset()
@@ -213,6 +215,8 @@ def _replace_function(node: exp.Expr, context: Context) -> exp.Expr:
         return exp.true()
     if name == "TO_TIMESTAMP_LTZ":
         return exp.cast(node.expressions[0].copy(), "TIMESTAMPTZ")
+    if context.nowhere and name in ("CurrentDatabase", "CurrentSchema"):
+        return exp.cast(exp.Null(), "VARCHAR")
     if name not in values:
         return node
     value = values[name]

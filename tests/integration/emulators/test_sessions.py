@@ -15,6 +15,15 @@ def test_a_session_is_told_who_and_where_it_is(snowflake: SnowflakeDatabase) -> 
         assert first.session_id != second.session_id
 
 
+def test_a_session_whose_login_leads_to_no_database_is_in_none_until_it_uses_one(snowflake: SnowflakeDatabase) -> None:
+    told = "SELECT CURRENT_DATABASE(), CURRENT_SCHEMA()"
+    for database in (None, "NOT_THERE"):
+        with snowflake.connect(database=database, schema=None) as connection:
+            assert connection.cursor().execute(told).fetchone() == (None, None)
+            connection.cursor().execute(f"USE DATABASE {snowflake.name}")
+            assert connection.cursor().execute(told).fetchone() == (snowflake.name, "PUBLIC")
+
+
 def test_parameters_of_a_session_are_those_of_its_login_and_of_its_alter_session(snowflake: SnowflakeDatabase) -> None:
     with snowflake.connect(
         session_parameters={"QUERY_TAG": "from the login", "USE_CACHED_RESULT": False}
