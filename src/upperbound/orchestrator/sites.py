@@ -177,7 +177,14 @@ class SnowflakeSite:
     def check(self, scenario: Scenario, threads: int, clock: Clock) -> Checked:
         """Check the account against a scenario; see :class:`Site`. Snowflake sets no limit to connections."""
         del threads, clock
-        report = snowflake.preflight(self._info, scenario, store_warehouse=self._store_warehouse)
+        return self._told(snowflake.preflight(self._info, scenario, store_warehouse=self._store_warehouse))
+
+    def check_target(self) -> Checked:
+        """Check the warehouse and the table alone, for a scenario that is not complete; raises as :meth:`check`."""
+        return self._told(snowflake.preflight_target(self._info, self._target))
+
+    def _told(self, report: snowflake.SnowflakeReport) -> Checked:
+        """Return what a check comes to, and keep the table."""
         self._table = report.table
         warnings = report.warnings
         if report.warehouse is not None and not report.warehouse.is_running:

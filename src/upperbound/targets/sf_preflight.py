@@ -1,13 +1,13 @@
 """Does a scenario fit a Snowflake target? Everything that can be known before the first query, in one answer."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from upperbound.errors import Problem, TargetMismatch
 from upperbound.scenario.identifiers import SNOWFLAKE, parse_name
 from upperbound.scenario.kinds import OperationType, TableType
-from upperbound.scenario.model import Scenario
+from upperbound.scenario.model import Operation, Scenario
 from upperbound.scenario.sql_text import tokenize
 from upperbound.scenario.targets import SnowflakeTarget
 from upperbound.scenario.written_table import writes_table
@@ -40,16 +40,28 @@ def preflight(info: SnowflakeInfo, scenario: Scenario, *, store_warehouse: str |
     Raises :class:`TargetUnreachable` and :class:`TargetAuthFailed` when there is no way in, and :class:`TargetMismatch`
     with every problem found.
     """
+    assert isinstance(scenario.target, SnowflakeTarget), "other targets have checks of their own"
     with contextlib.closing(open_session(info)) as connection:
-        return _Preflight(connection, scenario, store_warehouse).run()
+        return _Preflight(connection, scenario.target, scenario.workload.operations, store_warehouse).run()
+
+
+def preflight_target(info: SnowflakeInfo, target: SnowflakeTarget) -> SnowflakeReport:
+    """Check the warehouse and the table of a target alone, for a scenario that is not complete; raises as above."""
+    with contextlib.closing(open_session(info)) as connection:
+        return _Preflight(connection, target, (), None).run()
 
 
 class _Preflight:
-    """The checks of one scenario over one session."""
+    """The checks of one target, and of what is to be done there, over one session."""
 
-    def __init__(self, connection: Session, scenario: Scenario, store_warehouse: str | None) -> None:
-        assert isinstance(scenario.target, SnowflakeTarget), "other targets have checks of their own"
-        self._connection, self._scenario, self._target = connection, scenario, scenario.target
+    def __init__(
+        self,
+        connection: Session,
+        target: SnowflakeTarget,
+        operations: Sequence[Operation],
+        store_warehouse: str | None,
+    ) -> None:
+        self._connection, self._target, self._operations = connection, target, operations
         self._store_warehouse = store_warehouse
         self._problems: list[Problem] = []
         self._warnings: list[str] = []
@@ -63,7 +75,7 @@ class _Preflight:
         table = self._table()
         if table is not None:
             self._problems += self._table_problems(table, warehouse)
-        for number, operation in enumerate(self._scenario.workload.operations):
+        for number, operation in enumerate(self._operations):
             if self._target.table is not None and table is None:
                 break  # One missing table is one problem, not one for each parameter.
             try:
@@ -97,7 +109,7 @@ class _Preflight:
         try:
             found = find_warehouse(self._connection, name)
         except TargetMismatch as error:
-            self._problems += error.problems
+            self._problems += error.problems or (Problem("target.warehouse", error.message, error.hint),)
             return None
         if current is not None and current != name:
             hint = "GRANT USAGE on the warehouse to the role"
@@ -141,7 +153,7 @@ class _Preflight:
 
     def _read_only(self, table: SnowflakeTable, why: str) -> Iterator[Problem]:
         """Yield a problem for each statement that writes to the target."""
-        for index, operation in enumerate(self._scenario.workload.operations):
+        for index, operation in enumerate(self._operations):
             if operation.operation_type is OperationType.READ:
                 continue
             for number, text in enumerate(operation.texts):

@@ -2,7 +2,7 @@
 
 from upperbound.snowflake_login.connecting import require_driver
 from upperbound.targets.sf_connection import SnowflakeInfo, driver_version, open_session
-from upperbound.targets.sf_preflight import SnowflakeReport, preflight
+from upperbound.targets.sf_preflight import SnowflakeReport, preflight, preflight_target
 from upperbound.targets.sf_sampling import max_value, sample_blocks, sampled_kind
 from upperbound.targets.sf_session_type import Session
 from upperbound.targets.sf_sessions import SnowflakeSessions, end_statements
@@ -25,6 +25,7 @@ __all__ = [
     "name_in_use",
     "open_session",
     "preflight",
+    "preflight_target",
     "read_table",
     "require_driver",
     "sample_blocks",

@@ -107,7 +107,7 @@ def _target(
     if loaded is not None and plan is not None:
         target = loaded.scenario.target
         if isinstance(target, SnowflakeTarget):
-            return check_snowflake(loaded, clock, plan.peak_threads)
+            return check_snowflake(target, loaded.password, clock, loaded.scenario, plan.peak_threads)
         if not isinstance(target, PostgresTarget):
             started = CheckList(CheckArea.TARGET)
             started.skip("the embedded server is started for each run", OPERATIONS)

@@ -149,7 +149,7 @@ def _fit(checks: CheckList, info: ConnInfo, scenario: Scenario | None, threads: 
     except TargetError as error:
         checks.fail(FITS, error.message, error.hint, unreachable=True)
     except ConfigurationError as error:
-        _problems(checks, FITS, error)
+        fail_with_problems(checks, FITS, error)
     else:
         statements = len(scenario.workload.operations)
         if report.warnings:
@@ -174,7 +174,7 @@ def _operations(checks: CheckList, info: ConnInfo, clock: Clock, tried: RunConfi
         except TargetError as error:
             checks.fail(OPERATIONS, error.message, error.hint, unreachable=True)
         except ConfigurationError as error:
-            _problems(checks, OPERATIONS, error)
+            fail_with_problems(checks, OPERATIONS, error)
         else:
             if warnings:
                 checks.warn(OPERATIONS, "\n".join(warnings), "the run will start; judge its figures with this in mind")
@@ -182,7 +182,7 @@ def _operations(checks: CheckList, info: ConnInfo, clock: Clock, tried: RunConfi
                 checks.ok(OPERATIONS, "each was executed and rolled back, and does what it declares")
 
 
-def _problems(checks: CheckList, name: str, error: ConfigurationError) -> None:
+def fail_with_problems(checks: CheckList, name: str, error: ConfigurationError) -> None:
     """Add a failed check with every problem of ``error``, and what to do about them."""
     found = [f"{problem.where}: {problem.message}" if problem.where else problem.message for problem in error.problems]
     hints = dict.fromkeys(problem.hint for problem in error.problems if problem.hint)
