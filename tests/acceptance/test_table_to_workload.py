@@ -95,7 +95,7 @@ def test_a_view_is_read_by_the_column_that_is_named_and_never_written(place: Pla
     without = place.run(*generate, environment=shop.environment)
     assert without.code == 2
     assert "no statement of MIXED can be generated for public.names" in without.err
-    assert without.err.count("name a column with --key") == 2
+    assert without.err.count("name a column to read by as its key (--key)") == 2
     assert without.err.count("a view is for reading here") == 2
     with_key = place.run(*generate, "--key", "id", environment=shop.environment)
     assert with_key.code == 0, with_key.text

@@ -1,15 +1,17 @@
 """The catalog of a database, whichever kind it is."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from upperbound.errors import ConfigurationError
 from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError, parse_column
+from upperbound.scenario.kinds import TableType
 from upperbound.targets.catalog import Catalog
 from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
 from upperbound.targets.postgres import ConnInfo
 from upperbound.targets.sf_catalog import snowflake_catalog
-from upperbound.targets.sf_connection import SnowflakeInfo
+from upperbound.targets.sf_connection import SnowflakeInfo, open_session
+from upperbound.targets.sf_tables import read_table
 
 
 @contextmanager
@@ -37,3 +39,15 @@ def schema_name(written: str | None, info: ConnInfo | SnowflakeInfo) -> str | No
         raise ConfigurationError(
             f"{written!r} is not the name of a schema", hint='names with other characters need double quotes: "a-b"'
         ) from None
+
+
+def table_type_of(info: ConnInfo | SnowflakeInfo, table: str) -> TableType | None:
+    """Return what ``target.table_type`` has to say of a table or view; None where the server knows one kind alone.
+
+    ``table`` is written as in ``target.table``. Raises :class:`TargetMismatch` when there is none, and
+    :class:`TargetError` when there is no way in.
+    """
+    if not isinstance(info, SnowflakeInfo):
+        return None
+    with closing(open_session(info)) as session:
+        return read_table(session, table).kind or TableType.STANDARD

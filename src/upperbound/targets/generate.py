@@ -21,7 +21,7 @@ from upperbound.targets.generate_keys import (
     scan_width,
     stated_key,
 )
-from upperbound.targets.generated import CANONICAL, Generated, NoAnswer, Refusal, TableFacts
+from upperbound.targets.generated import CANONICAL, NAME_A_KEY, Generated, NoAnswer, Refusal, TableFacts
 from upperbound.targets.pg_types import Family
 
 Answer = Generated | Refusal
@@ -175,4 +175,4 @@ def _no_key(table: TableEntry, consequence: str) -> str:
         if partly:
             why += f" over all rows with columns that are never NULL ({listed(partly)} is none)"
         return f"{why}; {consequence}"
-    return f"a {kind} has no key; {consequence}; name a column with --key to read by it"
+    return f"a {kind} has no key; {consequence}; {NAME_A_KEY}"

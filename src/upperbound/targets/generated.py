@@ -10,6 +10,9 @@ from upperbound.scenario.params import Param
 CANONICAL: Final = (OperationKind.POINT_LOOKUP, OperationKind.RANGE_SCAN, OperationKind.INSERT, OperationKind.UPDATE)
 """The operations that statements are generated for."""
 
+NAME_A_KEY: Final = "name a column to read by as its key (--key)"
+"""What to do where the server knows no key, or one that is of no use."""
+
 
 @dataclass(frozen=True)
 class TableFacts:

@@ -1,7 +1,7 @@
 """Connections to Snowflake, and what their failures mean to a user. The driver is imported late."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from upperbound.domain.outcomes import Outcome
@@ -58,6 +58,11 @@ class SnowflakeInfo:
     def address(self) -> str:
         """The account, for messages."""
         return f"Snowflake account {self.login.address}"
+
+    def in_database(self, written: str) -> "SnowflakeInfo":
+        """Return the same way into another database, whose name is written as in SQL; its sessions have no schema."""
+        others = {key: value for key, value in self.login.parameters.items() if key != "schema"}
+        return replace(self, login=replace(self.login, parameters={**others, "database": written}))
 
 
 def driver_version() -> str:

@@ -11,7 +11,7 @@ from upperbound.targets.catalog import ColumnEntry, TableEntry
 from upperbound.targets.generate import Answer, column_to_change
 from upperbound.targets.generate_insert import VALUE_POOL
 from upperbound.targets.generate_keys import Key, key_params, listed, row_key, scan_key, scan_width, stated_key
-from upperbound.targets.generated import CANONICAL, Generated, NoAnswer, Refusal, TableFacts
+from upperbound.targets.generated import CANONICAL, NAME_A_KEY, Generated, NoAnswer, Refusal, TableFacts
 from upperbound.targets.pg_types import Family
 from upperbound.targets.sf_connection import query
 from upperbound.targets.sf_session_type import Session
@@ -81,11 +81,10 @@ def generate_for_snowflake(
 def _single(key: Key | None) -> tuple[Key, ColumnEntry]:
     """Return a key of one column, and the column."""
     if key is None:
-        raise NoAnswer("there is no primary key, and one row cannot be told from the others; name a column with --key")
+        raise NoAnswer(f"there is no primary key, and one row cannot be told from the others; {NAME_A_KEY}")
     if key.single is None:
         raise NoAnswer(
-            f"{key.what} has several columns: values that are drawn apart need not be there together; "
-            "name one column with --key to read by it"
+            f"{key.what} has several columns: values that are drawn apart need not be there together; {NAME_A_KEY}"
         )
     return key, key.single
 

@@ -1,13 +1,14 @@
 """A scenario for a table, from what the database's catalog says of it."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from upperbound.errors import ConfigurationError, TargetMismatch
-from upperbound.scenario.identifiers import SNOWFLAKE, IdentifierError, parse_column
-from upperbound.scenario.kinds import Preset
+from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError, parse_column, parse_table
+from upperbound.scenario.kinds import Preset, TableType
 from upperbound.scenario.loader import LoadedScenario
 from upperbound.targets.catalog import TableEntry
 from upperbound.targets.generate import Answer, generate
@@ -38,6 +39,16 @@ class TableScenario:
     """What the server says of the statements that does not prevent them."""
 
 
+@dataclass(frozen=True)
+class TableAnswers:
+    """What becomes of each canonical operation on a table."""
+
+    entry: TableEntry
+    answers: tuple[Answer, ...]
+    table_type: TableType | None
+    """What ``target.table_type`` has to say; None for PostgreSQL, which knows one kind alone."""
+
+
 def scenario_for_table(
     connection: ConnInfo | SnowflakeInfo, target: Mapping[str, Any], table: str, preset: Preset, key: str | None = None
 ) -> TableScenario:
@@ -51,49 +62,60 @@ def scenario_for_table(
         TargetMismatch: there is no such table or column.
         TargetError: the server cannot be reached or asked.
     """
+    found = answers_for_table(connection, table, key)
     if isinstance(connection, SnowflakeInfo):
-        return _for_snowflake(connection, target, table, preset, key)
-    with catalog_connection(connection) as open_one:
-        entry = PostgresCatalog(open_one).table(table)
-        answers = _answers(entry, table_facts(open_one, entry), key)
-    text = scenario_text(target, entry, answers, preset)
-    loaded = checked(text)
-    # Whether the server has room for the load is asked when it runs: here one connection is enough.
-    report = preflight(connection, loaded.scenario, 1)
-    refusals = tuple(answer for answer in answers if isinstance(answer, Refusal))
-    return TableScenario(text, loaded, refusals, tuple(report.warnings))
+        own = target_of(dict(target), found.table_type)
+        text = scenario_text(own, found.entry, found.answers, preset, told=NOT_EXECUTED)
+        loaded = checked(text)
+        warnings = snowflake_preflight(connection, loaded.scenario).warnings
+    else:
+        text = scenario_text(target, found.entry, found.answers, preset)
+        loaded = checked(text)
+        # Whether the server has room for the load is asked when it runs: here one connection is enough.
+        warnings = tuple(preflight(connection, loaded.scenario, 1).warnings)
+    refusals = tuple(answer for answer in found.answers if isinstance(answer, Refusal))
+    return TableScenario(text, loaded, refusals, warnings)
 
 
-def _for_snowflake(
-    info: SnowflakeInfo, target: Mapping[str, Any], table: str, preset: Preset, key: str | None
-) -> TableScenario:
-    """Return a scenario on a table of Snowflake's; see :func:`scenario_for_table`."""
+def answers_for_table(connection: ConnInfo | SnowflakeInfo, table: str, key: str | None = None) -> TableAnswers:
+    """Return a statement or a refusal for each canonical operation on ``table``, from its catalog entry and its rows.
+
+    Names are written and errors raised as for :func:`scenario_for_table`.
+    """
+    naming = SNOWFLAKE if isinstance(connection, SnowflakeInfo) else POSTGRES
+    try:
+        parse_table(table, naming)
+    except IdentifierError as error:
+        raise TargetMismatch(error.message, hint=error.hint) from None
+    try:
+        named = parse_column(key, naming) if key is not None else None
+    except IdentifierError as error:
+        raise ConfigurationError(f"the key {error.message}", hint=error.hint) from None
+    table_type = None
+    if isinstance(connection, SnowflakeInfo):
+        entry, facts, kind = _look_at_snowflake(connection, table)
+        table_type = kind or TableType.STANDARD
+        make: Callable[[str | None], tuple[Answer, ...]] = partial(generate_for_snowflake, entry, facts, kind)
+    else:
+        entry, facts = _look_at_postgres(connection, table)
+        make = partial(generate, entry, facts)
+    try:
+        return TableAnswers(entry, make(named), table_type)
+    except KeyError:
+        raise _no_column(entry, key) from None
+
+
+def _look_at_postgres(info: ConnInfo, table: str) -> tuple[TableEntry, TableFacts]:
+    with catalog_connection(info) as connection:
+        entry = PostgresCatalog(connection).table(table)
+        return entry, table_facts(connection, entry)
+
+
+def _look_at_snowflake(info: SnowflakeInfo, table: str) -> tuple[TableEntry, TableFacts, TableType | None]:
     with contextlib.closing(open_session(info)) as session:
         found = read_table(session, table)
         entry = table_entry(session, found)
-        facts = snowflake_facts(session, found, entry)
-    try:
-        named = parse_column(key, SNOWFLAKE) if key is not None else None
-        answers = generate_for_snowflake(entry, facts, found.kind, named)
-    except IdentifierError as error:
-        raise ConfigurationError(f"the key {error.message}", hint=error.hint) from None
-    except KeyError:
-        raise _no_column(entry, key) from None
-    text = scenario_text(target_of(dict(target), found.kind), entry, answers, preset, told=NOT_EXECUTED)
-    loaded = checked(text)
-    report = snowflake_preflight(info, loaded.scenario)
-    refusals = tuple(answer for answer in answers if isinstance(answer, Refusal))
-    return TableScenario(text, loaded, refusals, report.warnings)
-
-
-def _answers(entry: TableEntry, facts: TableFacts, key: str | None) -> tuple[Answer, ...]:
-    """Return what becomes of each operation; ``key`` is a column as it is written in SQL."""
-    try:
-        return generate(entry, facts, parse_column(key) if key is not None else None)
-    except IdentifierError as error:
-        raise ConfigurationError(f"the key {error.message}", hint=error.hint) from None
-    except KeyError:
-        raise _no_column(entry, key) from None
+        return entry, snowflake_facts(session, found, entry), found.kind
 
 
 def _no_column(entry: TableEntry, key: str | None) -> TargetMismatch:

@@ -10,6 +10,7 @@ from tests.emulators.handle import WAREHOUSE, SnowflakeDatabase
 from upperbound.errors import ConfigurationError, TargetMismatch
 from upperbound.scenario.kinds import OperationKind, Preset
 from upperbound.scenario.targets import SnowflakeTarget
+from upperbound.targets.any_catalog import table_type_of
 from upperbound.targets.catalog import ObjectKind, PageRequest
 from upperbound.targets.pg_types import Family
 from upperbound.targets.sf_catalog import SnowflakeCatalog, snowflake_catalog
@@ -157,3 +158,16 @@ def test_a_view_is_read_by_a_column_that_the_user_names(info: SnowflakeInfo) -> 
     assert first.sql == "SELECT * FROM {table} WHERE CUSTOMER_ID = ?"
     with pytest.raises(TargetMismatch, match="has no column nope"):
         made(info, "seen", key="nope")
+
+
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [("orders", "HYBRID"), ("PUBLIC.PLAIN", "STANDARD"), ("seen", "STANDARD"), ("fresh", "DYNAMIC")],
+)
+def test_the_type_of_a_table_is_told_as_a_scenario_says_it(info: SnowflakeInfo, table: str, found: str) -> None:
+    assert table_type_of(info, table) == found
+
+
+def test_a_table_that_cannot_be_a_name_is_refused_with_how_it_is_written(info: SnowflakeInfo) -> None:
+    with pytest.raises(TargetMismatch, match="'a b' is not a table name"):
+        made(info, "a b")

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from upperbound.errors import ConfigurationError, Problem
-from upperbound.scenario.kinds import Preset
+from upperbound.scenario.kinds import Preset, TableType
 from upperbound.scenario.presets import SHARES_PCT, fill_weights
-from upperbound.targets.generate import generate
 from upperbound.targets.generated import Generated, Refusal
-from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
-from upperbound.targets.pg_connection import ConnInfo
-from upperbound.targets.pg_table_facts import table_facts
+from upperbound.targets.table_scenario import answers_for_table
+from upperbound.ui.pages.configure.way_in import WayIn
 
 
 @dataclass(frozen=True)
@@ -21,10 +19,14 @@ class GeneratedMix:
     reasons: list[str]
     refusals: list[str]
     """What has no honest statement, and why."""
+    table_type: TableType | None
+    """What the table is, which the statements hold for; None where the server knows one kind alone."""
 
 
-def generated(info: ConnInfo, table: str, preset: Preset) -> GeneratedMix:
+def generated(place: WayIn, table: str, preset: Preset, key: str | None = None) -> GeneratedMix:
     """Return the operations of a preset for a table; CUSTOM takes all that can be written, as MIXED weighs them.
+
+    ``key`` is a column to read by, as it is written in SQL, where the server knows no key.
 
     Raises:
         ConfigurationError: no table is named, or nothing can be written for it.
@@ -33,15 +35,13 @@ def generated(info: ConnInfo, table: str, preset: Preset) -> GeneratedMix:
     if not table:
         raise ConfigurationError("no table is named", hint="type schema.table, or browse for one")
     wanted = Preset.MIXED if preset is Preset.CUSTOM else preset
-    with catalog_connection(info) as connection:
-        entry = PostgresCatalog(connection).table(table)
-        answers = generate(entry, table_facts(connection, entry))
-    shares = SHARES_PCT[wanted]
+    found = answers_for_table(place, table, key)
+    answers, shares = found.answers, SHARES_PCT[wanted]
     written = [answer for answer in answers if isinstance(answer, Generated) and answer.kind in shares]
     refusals = [f"{one.kind.value}: {one.reason}" for one in answers if isinstance(one, Refusal) and one.kind in shares]
     if not written:
         problems = [Problem("", refusal) for refusal in refusals]
-        raise ConfigurationError(f"no statement can be written for {entry.object.quoted}", problems=problems)
+        raise ConfigurationError(f"no statement can be written for {found.entry.object.quoted}", problems=problems)
     weighted = fill_weights({"preset": wanted.value, "operations": [{"kind": one.kind.value} for one in written]})
     operations = [
         {
@@ -54,4 +54,4 @@ def generated(info: ConnInfo, table: str, preset: Preset) -> GeneratedMix:
         for one, weight in zip(written, weighted["operations"], strict=True)
     ]
     reasons = [f"{one.kind.value}: {' '.join(one.reasons)}" for one in written]
-    return GeneratedMix(operations, reasons, refusals)
+    return GeneratedMix(operations, reasons, refusals, found.table_type)

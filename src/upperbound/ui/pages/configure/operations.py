@@ -11,8 +11,9 @@ from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.panel import empty, note, panel
 from upperbound.ui.components.sql_editor import SqlEditors, SqlField
 from upperbound.ui.draft import HUNDRED
+from upperbound.ui.pages.configure.editor import Editor
 from upperbound.ui.pages.configure.generate import generated
-from upperbound.ui.pages.configure.target import Editor, connection_of
+from upperbound.ui.pages.configure.way_in import way_in
 from upperbound.ui.params_text import SNIPPETS, WORDS, kind_of, param_of, text_of
 from upperbound.ui.services import UiServices, in_thread
 
@@ -40,9 +41,13 @@ class OperationsSection:
     def __init__(self, services: UiServices, form: Form, editor: Editor) -> None:
         self._services, self._form, self._editor = services, form, editor
         self._editors = SqlEditors()
+        self._key: str | None = None
+        """A column that statements are to be generated for, where the server knows no key."""
         with panel("Workload") as header, Tag("div", cls="stack"):
             with Tag("div", cls="row between"):
-                self._presets = Tag("div", style="min-width: 13rem")
+                with Tag("div", cls="row"):
+                    self._presets = Tag("div", style="min-width: 13rem")
+                    self._key_field()
                 with Tag("div", cls="row tight"):
                     on_click_once(button("Generate SQL from the table"), self._generate)
                     button("Add an operation", self._add)
@@ -76,6 +81,23 @@ class OperationsSection:
             for index in range(len(form.draft.operations)):
                 self._operation(index)
 
+    def _key_field(self) -> None:
+        def take(text: str) -> None:
+            self._key = text.strip() or None
+
+        with Tag("div", cls="field") as field:
+            Tag("label", "Key", for_=f"key-{field.id}")
+            control = Tag(
+                "input",
+                cls="input mono",
+                id=f"key-{field.id}",
+                autocomplete="off",
+                spellcheck="false",
+                placeholder="the table's own",
+                title="A column to generate SQL by, where the server knows no key, as of a view",
+            )
+            control.typed(take)
+
     async def _redraw(self) -> None:
         self._show()
         await self._form.changed()
@@ -97,13 +119,15 @@ class OperationsSection:
         draft = self._form.draft
         self._told.clear()
         try:
-            info = connection_of(self._form, self._editor, "generate")
+            place = await in_thread(way_in, draft, self._editor.password, "generate")
             preset = Preset(draft.get("workload.preset") or Preset.CUSTOM.value)
-            found = await in_thread(generated, info, str(draft.get("target.table") or ""), preset)
+            found = await in_thread(generated, place, str(draft.get("target.table") or ""), preset, self._key)
         except UpperboundError as error:
             self._editor.tell(error)
             return
         draft.replace_operations(found.operations)
+        if found.table_type is not None:
+            self._editor.take_table_type(found.table_type)
         with self._told:
             note("info", "Written from the table's catalog entry", [*found.reasons])
             if found.refusals:

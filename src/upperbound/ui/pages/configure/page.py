@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from upperbound.errors import Problem, UpperboundError
 from upperbound.scenario.connection_url import split_password
+from upperbound.scenario.kinds import TableType
 from upperbound.scenario.yaml_text import scenario_yaml
 from upperbound.store.templates import TemplateRef
 from upperbound.ui.actions import told_by
@@ -43,8 +44,9 @@ class ConfigurePage:
         self._services, self._draft, self._origin = services, draft, origin
         self._verdict = Verdict(None)
         self._touched = origin.template_id is not None
-        self.password: SecretStr | None = None
-        """What the visitor has given for the target: held for this page, and handed to the run alone."""
+        self._passwords: dict[str, SecretStr] = {}
+        """What the visitor has given, by the kind of target it is for: held for this page, and handed to the run
+        alone."""
 
     async def show(self) -> None:
         """Lay the page out."""
@@ -81,9 +83,30 @@ class ConfigurePage:
         return scenario_yaml(self._draft.document())
 
     @property
+    def password(self) -> SecretStr | None:
+        """What the visitor has given for the kind of target that is chosen; None for nothing."""
+        return self._passwords.get(self._kind)
+
+    @password.setter
+    def password(self, given: SecretStr | None) -> None:
+        self._passwords.pop(self._kind, None)
+        if given is not None:
+            self._passwords[self._kind] = given
+
+    @property
+    def _kind(self) -> str:
+        return str(self._draft.get("target.kind"))
+
+    @property
     def verdict(self) -> Verdict:
         """What the draft came to when it was last checked."""
         return self._verdict
+
+    def take_table_type(self, found: TableType) -> None:
+        """Keep the kind of the table, as its server tells it, and show it."""
+        if self._draft.get("target.table_type") != found.value:
+            self._draft.set("target.table_type", found.value)
+            self._target.show()
 
     def tell(self, error: UpperboundError) -> None:
         """Bring up what went wrong."""
@@ -109,7 +132,7 @@ class ConfigurePage:
         """Take a password out of the URL as soon as one is typed: it is never part of a template."""
         url = self._draft.get("target.url")
         if isinstance(url, str) and (split := split_password(url)).password:
-            self.password = SecretStr(split.password or "")
+            self._passwords["postgres"] = SecretStr(split.password or "")
             self._draft.set("target.url", split.url)
             self._target.password_taken()
 

@@ -15,7 +15,7 @@ from upperbound.ui.components.busy import on_click_once
 from upperbound.ui.components.html import Tag, button
 from upperbound.ui.components.panel import panel, scroll_x
 from upperbound.ui.components.words import count, moment, tag
-from upperbound.ui.pages.configure.target import Editor
+from upperbound.ui.pages.configure.editor import Editor
 from upperbound.ui.services import UiServices, in_thread
 from upperbound.ui.visitor import visitor
 from upperbound.views.value_pools import TemplatePools, load_template_pools
@@ -64,7 +64,7 @@ class PoolsSection:
         given, target = loaded.scenario.workload.seed, loaded.scenario.target
         try:
             place = (
-                snowflake_info(target, purpose=PREPARING)
+                snowflake_info(target, purpose=PREPARING, secret=self._editor.password)
                 if isinstance(target, SnowflakeTarget)
                 else ConnInfo(target.url, self._editor.password, PREPARING)
             )
