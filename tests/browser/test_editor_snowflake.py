@@ -235,6 +235,10 @@ def test_a_password_that_is_typed_is_used_here_and_for_the_run_and_kept_nowhere(
         expect(field(page, "Password or token")).to_have_attribute("placeholder", "given")
         click(page, "Generate SQL from the table")
         expect(page.locator("[data-operation]")).to_have_count(4)
+        page.get_by_role("button", name="Save", exact=True).click()
+        pools = page.get_by_role("region", name="Value pools")
+        pools.get_by_role("button", name="Prepare value pools").click()
+        expect(pools.get_by_role("status")).to_have_text("Prepared.")
         shown += page.content()
 
         page.get_by_label("Measured (s)", exact=True).fill("1")
@@ -263,6 +267,21 @@ def test_a_password_goes_to_the_kind_of_target_that_it_was_typed_for(
         field(page, "Connection").fill("bench")
         click(page, "Check the connection")
         expect(page.get_by_text("reachable: Snowflake")).to_be_visible()
+
+
+def test_statements_that_no_warehouse_can_be_asked_for_are_refused_with_what_to_do(
+    visit_account: VisitAccount, snowflake: SnowflakeDatabase
+) -> None:
+    said = "No active warehouse selected in the current session."
+    snowflake.fault("error", pattern="SELECT COUNT", code=606, sqlstate="57P03", message=said)
+    with visit_account() as visitor:
+        page = begin(visitor, "Unserved")
+        pick(page, "PUBLIC.ORDERS")
+        click(page, "Generate SQL from the table")
+        toast = page.locator(".toast")
+        expect(toast).to_contain_text("No active warehouse selected")
+        expect(toast).to_contain_text("set target.warehouse")
+        expect(field(page, "Table")).to_have_value("PUBLIC.ORDERS")
 
 
 def test_an_account_that_takes_its_time_holds_nobody_up(
