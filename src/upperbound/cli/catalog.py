@@ -153,7 +153,9 @@ def columns(
 
 @app.command()
 def statement(
-    sql: Annotated[str, typer.Argument(metavar="SQL", help="One statement; $1, $2 … are parameters.")],
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="One statement; $1, $2 … (on Snowflake also ?) are parameters.")
+    ],
     url: Url = None,
     scenario: ScenarioOf = None,
     table: Annotated[
@@ -169,13 +171,13 @@ def statement(
 ) -> None:
     """Say what the server makes of a statement, without executing it.
 
-    The types of its parameters and result columns, and its plan for parameters of any value.
+    The types of its parameters and result columns, and its plan for parameters of any value. On Snowflake a parameter
+    has the type of its value, and a statement with parameters has no plan before it has their values.
     """
-    from upperbound.targets.pg_catalog_reader import catalog_connection
-    from upperbound.targets.pg_validate import validate_statement
+    from upperbound.targets.any_catalog import validated
 
-    with open_subject(url, scenario, "catalog") as subject, catalog_connection(subject.postgres) as connection:
-        found = validate_statement(connection, sql, table or subject.table)
+    with open_subject(url, scenario, "catalog") as subject:
+        found = validated(subject.connection, sql, table or subject.table)
     if as_json:
         document = asdict(found)
         document["columns"] = [{"name": name, "type": kind} for name, kind in found.columns]

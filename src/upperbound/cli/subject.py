@@ -44,7 +44,10 @@ class Subject:
         from upperbound.targets.postgres import ConnInfo
 
         if not isinstance(self.connection, ConnInfo):
-            raise ConfigurationError("Snowflake prepares no statement without executing it", hint="run the scenario")
+            raise ConfigurationError(
+                "this is asked of PostgreSQL servers alone, and the scenario is for Snowflake",
+                hint="name a scenario for PostgreSQL, or leave it out",
+            )
         return self.connection
 
 

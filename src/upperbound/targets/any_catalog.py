@@ -8,10 +8,13 @@ from upperbound.scenario.identifiers import POSTGRES, SNOWFLAKE, IdentifierError
 from upperbound.scenario.kinds import TableType
 from upperbound.targets.catalog import Catalog
 from upperbound.targets.pg_catalog_reader import PostgresCatalog, catalog_connection
+from upperbound.targets.pg_validate import validate_statement
 from upperbound.targets.postgres import ConnInfo
 from upperbound.targets.sf_catalog import snowflake_catalog
 from upperbound.targets.sf_connection import SnowflakeInfo, open_session
 from upperbound.targets.sf_tables import read_table
+from upperbound.targets.sf_validate import validate_on_snowflake
+from upperbound.targets.valid_statement import ValidStatement
 
 
 @contextmanager
@@ -51,3 +54,16 @@ def table_type_of(info: ConnInfo | SnowflakeInfo, table: str) -> TableType | Non
         return None
     with closing(open_session(info)) as session:
         return read_table(session, table).kind or TableType.STANDARD
+
+
+def validated(info: ConnInfo | SnowflakeInfo, statement: str, table: str | None) -> ValidStatement:
+    """Return what a server makes of a statement, without executing it; ``{table}`` stands for ``table``.
+
+    Raises :class:`TargetMismatch` when it cannot be executed, :class:`ConfigurationError` when it is not one statement,
+    and :class:`TargetError` when there is no way in.
+    """
+    if isinstance(info, SnowflakeInfo):
+        with closing(open_session(info)) as session:
+            return validate_on_snowflake(session, statement, table)
+    with catalog_connection(info) as connection:
+        return validate_statement(connection, statement, table)

@@ -1,15 +1,9 @@
 """Whether a statement could be executed, and how: asked of the server without executing it."""
 
-from dataclasses import dataclass
-
 import psycopg
 from psycopg import sql
 
-from upperbound.errors import ConfigurationError, Problem, TargetMismatch
-from upperbound.scenario.fields import HUNDRED
-from upperbound.scenario.kinds import OperationKind, OperationType
-from upperbound.scenario.model import Operation
-from upperbound.scenario.statement_checks import check_statements
+from upperbound.errors import Problem, TargetMismatch
 from upperbound.scenario.statements import render
 from upperbound.targets.pg_catalog import similar_columns, similar_tables, type_name
 from upperbound.targets.pg_describe import (
@@ -20,18 +14,7 @@ from upperbound.targets.pg_describe import (
     StatementFault,
     describe_one,
 )
-
-
-@dataclass(frozen=True)
-class ValidStatement:
-    """A statement that the server has prepared and planned."""
-
-    parameters: tuple[str, ...]
-    """Type of ``$1``, ``$2`` … as the server inferred it."""
-    columns: tuple[tuple[str, str], ...]
-    """Name and type of each result column; none for a statement that returns no rows."""
-    plan: tuple[str, ...]
-    """Lines of the plan for parameters of any value; empty for a statement that has none, such as CALL."""
+from upperbound.targets.valid_statement import ValidStatement, as_operation
 
 
 def validate_statement(connection: Connection, statement: str, table: str | None = None) -> ValidStatement:
@@ -41,11 +24,7 @@ def validate_statement(connection: Connection, statement: str, table: str | None
     :class:`TargetMismatch` when the statement cannot be prepared, or this user may not execute it, and
     :class:`ConfigurationError` when it is not one statement.
     """
-    plain = {"kind": OperationKind.GENERIC_SQL, "operation_type": OperationType.WRITE, "sql": statement}
-    if problems := list(check_statements("statement", plain, has_table=table is not None)):
-        raise ConfigurationError("this is not a statement that can be executed", problems=problems)
-    operation = Operation.model_construct(kind=OperationKind.GENERIC_SQL, weight_pct=HUNDRED, sql=statement)
-    rendered = render(operation, table)
+    rendered = render(as_operation(statement, has_table=table is not None), table)
     found = describe_one(connection, rendered)
     if isinstance(found, StatementFault):
         raise _refused(Problem("", found.message, _hint(connection, found, table)))

@@ -13,6 +13,10 @@ from upperbound.targets.sf_codes import classify
 from upperbound.targets.sf_session_type import Session
 
 LOGIN_TIMEOUT_S: Final = 30
+_HINTS: Final = {
+    "000606": "set target.warehouse, or a warehouse in the entry of connections.toml",
+}
+"""What to do about a refusal whose own words do not say it, by its code."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,19 @@ class SnowflakeInfo:
         """Return the same way into another database, whose name is written as in SQL; its sessions have no schema."""
         others = {key: value for key, value in self.login.parameters.items() if key != "schema"}
         return replace(self, login=replace(self.login, parameters={**others, "database": written}))
+
+
+@dataclass(frozen=True)
+class ResultColumn:
+    """A column of what a statement would answer with."""
+
+    name: str
+    kind: str
+    """The driver's word for its type, such as ``FIXED``."""
+    precision: int | None
+    scale: int | None
+    length: int | None
+    """Characters or bytes at most; None for other types."""
 
 
 def driver_version() -> str:
@@ -127,13 +144,38 @@ def ask(connection: Session, text: str, values: Sequence[object] = ()) -> tuple[
             names = tuple(str(column.name).lower() for column in cursor.description or ())
             return names, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
     except snowflake.connector.errors.Error as error:
-        _, code, said, broken = outcome_of(error)
-        first = " ".join(text.split())[:80]
-        if broken:
-            failure: Exception = TargetUnreachable(f"Snowflake gave up at `{first}`: {said}", hint="try again")
-        else:
-            failure = TargetMismatch(f"Snowflake refuses `{first}`: {said}" + (f" ({code})" if code else ""))
+        failure = _failure_of(error, text)
     raise failure
+
+
+def describe(connection: Session, text: str) -> tuple[ResultColumn, ...]:
+    """Return the columns that a statement would answer with; it is compiled and not executed. Raises as :func:`ask`.
+
+    Each ``?`` in it may be left without a value.
+    """
+    import snowflake.connector
+    from snowflake.connector import constants
+
+    words: Mapping[int, str] = vars(constants)["FIELD_ID_TO_NAME"]
+    try:
+        with connection.cursor() as cursor:
+            return tuple(
+                ResultColumn(str(one.name), words[one.type_code], one.precision, one.scale, one.internal_size)
+                for one in cursor.describe(text) or ()
+            )
+    except snowflake.connector.errors.Error as error:
+        failure = _failure_of(error, text)
+    raise failure
+
+
+def _failure_of(error: Exception, text: str) -> Exception:
+    """Return what an error of the driver about a statement is to a user, without what the driver was called with."""
+    _, code, said, broken = outcome_of(error)
+    first = " ".join(text.split())[:80]
+    if broken:
+        return TargetUnreachable(f"Snowflake gave up at `{first}`: {said}", hint="try again")
+    told = f"Snowflake refuses `{first}`: {said}" + (f" ({code})" if code else "")
+    return TargetMismatch(told, hint=_HINTS.get(code, ""))
 
 
 def value_of(row: Mapping[str, Any], *names: str) -> Any:

@@ -107,6 +107,13 @@ class StageCommand:
 
 
 @dataclass(frozen=True)
+class Explain:
+    """A statement whose plan is told as text, and which is not run."""
+
+    sql: str
+
+
+@dataclass(frozen=True)
 class Nothing:
     """A statement that succeeds and has no effect here, such as a GRANT."""
 
@@ -124,5 +131,6 @@ Special = (
     | RefreshTable
     | StageCommand
     | CreateTable
+    | Explain
     | Nothing
 )

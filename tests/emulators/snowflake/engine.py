@@ -36,6 +36,7 @@ info_schema.insert_text_lengths_sql = _unless_merging(info_schema.insert_text_le
 info_schema.insert_table_comment_sql = _unless_merging(info_schema.insert_table_comment_sql)
 
 OWN_DATABASE = "EMULATOR"
+_CHANGES = (exp.Insert, exp.Update, exp.Delete)
 _METERING_COLUMNS = (
     ("START_TIME", "TIMESTAMPTZ"),
     ("END_TIME", "TIMESTAMPTZ"),
@@ -152,6 +153,8 @@ def add_primary_key(connection: Any, table: Name, columns: Sequence[str]) -> Non
 def describe(connection: Any, sql: str) -> Result | None:
     """Describe the columns of a statement without running it, or return None where that takes running it."""
     cursor = connection.cursor()
+    if isinstance(parse_one(sql), _CHANGES):
+        explain(connection, sql)  # its columns are known without a look at it, and it may be wrong all the same
     try:
         described = cursor._describe_only(sql)
     except snowflake.connector.errors.Error as error:
@@ -161,12 +164,33 @@ def describe(connection: Any, sql: str) -> Result | None:
     if described is None:
         return None
     empty = result_of([], [])
+    empty.is_description = True
     empty.rowtype = rowtype_of([(str(row[0]), str(row[1])) for row in described])
     expression = parse_one(sql)
     marks = sum(1 for _ in expression.find_all(exp.Placeholder))
     # The client sends arrays of values for an INSERT alone, and values one by one for all else.
     empty.binding = {"numberOfBinds": marks, "arrayBindSupported": isinstance(expression, exp.Insert)}
     return empty
+
+
+def explain(connection: Any, sql: str) -> str:
+    """Return the engine's plan of a statement, which is not run; its parameters count as NULL.
+
+    Raises SqlError for one that cannot be run.
+    """
+    cursor = connection.cursor()
+    try:
+        expression = parse_one(sql).transform(lambda node: exp.Null() if isinstance(node, exp.Placeholder) else node)
+        cursor.check_db_and_schema(expression)
+        plan: list[str] = []
+        for statement in cursor._transform_explode(expression):
+            translated = cursor._transform(statement, None).sql(dialect="duckdb")
+            plan += [str(row[1]) for row in connection._duck_conn.execute(f"EXPLAIN {translated}").fetchall()]
+    except snowflake.connector.errors.Error as error:
+        raise _translated(error) from error
+    except duckdb.Error as error:
+        raise from_engine(type(error).__name__, str(error)) from error
+    return "\n".join(plan)
 
 
 def forget_prepared() -> None:

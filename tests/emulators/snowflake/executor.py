@@ -15,6 +15,7 @@ from tests.emulators.snowflake.account import Account
 from tests.emulators.snowflake.binds import Value, rows_of
 from tests.emulators.snowflake.catalog import TableKind, qualified
 from tests.emulators.snowflake.commands import (
+    Explain,
     RefreshTable,
     StageCommand,
 )
@@ -164,6 +165,9 @@ class Executor:
             return definitions.refresh(self._account, session, running, special.table)
         if isinstance(special, StageCommand):
             return stages.run(self._account, session, special)
+        if isinstance(special, Explain):
+            plan = engine.explain(session.engine, self._rewritten(session, read_statement(special.sql)))
+            return result_of([("content", "VARCHAR")], [[plan]])
         return specials.answer(self._account, session, special)
 
     def _rewritten(self, session: Session, statement: Statement) -> str:

@@ -38,6 +38,8 @@ class Result:
     rows_produced: int | None = None
     binding: dict[str, Any] = field(default_factory=dict)
     """What a description tells about the values to bind."""
+    is_description: bool = False
+    """There are no rows, and none of the columns that are described."""
 
     def __post_init__(self) -> None:
         if self.rows_produced is None:
@@ -81,6 +83,8 @@ def answer(result: Result, *, query_id: str, type_id: int, context: dict[str, An
         columns = [column.to_pylist() for column in result.table.columns]
         rows = [[None if value is None else str(value) for value in row] for row in zip(*columns, strict=True)]
         data |= {"queryResultFormat": "json", "rowset": rows, "stats": _stats(result.table)}
+    elif result.is_description:
+        data |= {"queryResultFormat": "arrow", "rowsetBase64": ""}
     else:
         encoded = b64encode(to_ipc(_with_nulls(to_sf(result.table, result.rowtype)))).decode()
         data |= {"queryResultFormat": "arrow", "rowsetBase64": encoded}

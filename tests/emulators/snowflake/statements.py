@@ -1,5 +1,6 @@
 """Reads a statement: what kind it is, and, where the emulator answers it itself, what it asks for."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from tests.emulators.snowflake.commands import (
     CreateWarehouse,
     DropIndex,
     DropWarehouse,
+    Explain,
     Nothing,
     Parts,
     RefreshTable,
@@ -26,6 +28,8 @@ from tests.emulators.snowflake.commands import (
 from tests.emulators.snowflake.create_table import plain, read_create_table
 from tests.emulators.snowflake.errors import SYNTAX, SqlError
 from tests.emulators.snowflake.tokens import Words
+
+_EXPLAIN_AS_TEXT = re.compile(r"\s*EXPLAIN\s+USING\s+TEXT\s+(?P<explained>.+)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -297,6 +301,11 @@ def _read_transaction(sql: str, words: Words) -> Statement | None:
     return Statement(sql, {"BEGIN": "BEGIN_TRANSACTION"}.get(what, what), _TRANSACTION, Transaction(what))
 
 
+def _read_explain(sql: str, _words: Words) -> Statement | None:
+    match = _EXPLAIN_AS_TEXT.fullmatch(sql)
+    return Statement(sql, "EXPLAIN", _DESCRIBE, Explain(match["explained"])) if match else None
+
+
 def _read_remove(sql: str, _words: Words) -> Statement:
     text = sql.strip().rstrip(";").split(None, 1)[1].strip()
     if text.startswith("'"):
@@ -339,6 +348,7 @@ _READERS = {
     "START": _read_transaction,
     "COMMIT": _read_transaction,
     "ROLLBACK": _read_transaction,
+    "EXPLAIN": _read_explain,
     "REMOVE": _read_remove,
     "RM": _read_remove,
     "LIST": _read_list,
