@@ -10,6 +10,7 @@ from upperbound.errors import ConfigurationError
 from upperbound.snowflake_login.decision import Login
 from upperbound.snowflake_login.failures import explain_failure
 from upperbound.snowflake_login.files import read_token
+from upperbound.snowflake_login.garbage import collect_in_a_thread
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -44,6 +45,7 @@ def connect(
     require_driver()
     import snowflake.connector
 
+    collect_in_a_thread()
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
     secrets = {key: secret.get_secret_value() for key, secret in login.secrets.items()}
