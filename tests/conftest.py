@@ -1,11 +1,10 @@
 """Fixtures that several test folders share."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
+from tests.databases import new_database
 from tests.emulators.handle import SnowflakeDatabase, SnowflakeEmulator
 
 from upperbound.targets.embedded.server import EmbeddedServer
@@ -28,11 +27,8 @@ def embedded_server() -> Iterator[EmbeddedServer]:
 @pytest.fixture
 def fresh_database(embedded_server: EmbeddedServer) -> Iterator[str]:
     """The URL, password included, of an empty database that is dropped after the test."""
-    name = f"test_{secrets.token_hex(8)}"
-    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield embedded_server.url_with_password(name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(embedded_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

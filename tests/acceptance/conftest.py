@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from tests.acceptance.place import GONE_S, Place, until
 from tests.acceptance.scenarios import ITEMS_DDL
+from tests.databases import new_database
 
 from upperbound.store.engine import init_store
 from upperbound.targets.embedded.server import EmbeddedServer
@@ -106,11 +107,6 @@ def store_url(request: pytest.FixtureRequest, place: Place) -> str:
 @pytest.fixture
 def postgres_store(embedded_server: EmbeddedServer) -> Iterator[str]:
     """The URL, password included, of a PostgreSQL store of the test's own."""
-    name = f"store_{secrets.token_hex(6)}"
-    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    url = embedded_server.url_with_password(name)
-    init_store(url)
-    yield url
-    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(embedded_server) as url:
+        init_store(url)
+        yield url

@@ -4,6 +4,8 @@ Calling :func:`decide` again with an unchanged view gives the same actions, so a
 actions is followed by one that does the rest.
 """
 
+from typing import Final
+
 from upperbound.domain.actions import (
     Action,
     Cancel,
@@ -25,6 +27,7 @@ from upperbound.domain.run_state import TERMINAL, RunStatus
 from upperbound.domain.run_view import KillSignal, Limits, LossPolicy, RunView, WorkerView
 
 __all__ = [
+    "DURATION_OVER",
     "Action",
     "Cancel",
     "Complete",
@@ -47,6 +50,8 @@ __all__ = [
     "is_over",
 ]
 
+DURATION_OVER: Final = "duration_over"
+"""The completion reason of a run that has lasted as long as its plan."""
 _PHASE_ORDER = list(Phase)
 
 CLOCK_RATE_ERROR = 0.001
@@ -108,7 +113,7 @@ def _while_running(view: RunView) -> list[Action]:
     if losses and _is_fatal(view, may_have_completed=nearly_over):
         return _fail(view, "worker_failure", losses)
     if time_is_over:
-        return [*_end_lost(view), Stop("duration_over", RunStatus.STOPPING), *_advance(view, phase)]
+        return [*_end_lost(view), Stop(DURATION_OVER, RunStatus.STOPPING), *_advance(view, phase)]
     guarded = _guard(view, elapsed_s)
     if any(isinstance(action, Fail) for action in guarded):
         return guarded

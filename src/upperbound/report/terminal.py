@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from upperbound.domain.decide import DURATION_OVER
 from upperbound.domain.objectives import Direction
 from upperbound.domain.run_state import RunStatus
 from upperbound.report.find_max import find_max_result
@@ -23,7 +24,7 @@ NOT_MEASURED: Final = "The measurement did not take place as planned, so these f
 CLIENT_BOUND: Final = "The generator was the bottleneck: these figures describe the generator, not the database."
 NOT_OFFERED: Final = "The rate was not offered, so this result must not be compared with others at this rate:"
 LAGGING: Final = "the lag is above the median latency: the slowest percent waited for the generator's processor as well"
-PLANNED_ENDS: Final = frozenset({"duration_over", "search_over"})
+PLANNED_ENDS: Final = frozenset({DURATION_OVER, "search_over"})
 """The completion reasons of runs that have carried their whole plan."""
 _STYLES: Final = {RunStatus.COMPLETED: "bold green", RunStatus.CANCELLED: "bold yellow", RunStatus.FAILED: "bold red"}
 _CHANGES_SHOWN: Final = 20

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from upperbound.domain.decide import DURATION_OVER
 from upperbound.domain.figures import PhaseFigures
 from upperbound.domain.resize import group_of
 from upperbound.domain.run_state import RunStatus
@@ -17,8 +18,6 @@ TOLERATED_RATIO: Final = 0.05
 """The share of the measurement that a worker may miss: more would show in the rate."""
 TOLERATED_S: Final = 1.0
 """What it may miss in any case: the look at the store that tells it of the start, on a machine that is busy."""
-AS_PLANNED: Final = "duration_over"
-"""The completion reason of a run that lasted as long as its plan."""
 
 
 def time_problems(run: "RunRow", config: RunConfig, children: Sequence["ResultRow"], total: PhaseFigures) -> list[str]:
@@ -41,7 +40,7 @@ def time_problems(run: "RunRow", config: RunConfig, children: Sequence["ResultRo
         if group_of(worker_id) < len(config.threads) and run.worker_targets.get(worker_id) != 0
     }
     whole_s = max(seconds.values(), default=0.0)
-    if run.completion_reason == AS_PLANNED:
+    if run.completion_reason == DURATION_OVER:
         whole_s = max(whole_s, config.scenario.load.duration_seconds)
     tolerated_s = max(TOLERATED_S, TOLERATED_RATIO * whole_s)
     late = [

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import sqlalchemy as sa
+from tests.databases import new_database
 from tests.emulators.handle import HOST, PASSWORD, USER, WAREHOUSE, SnowflakeEmulator
 
 from upperbound.domain.phases import Phase
@@ -103,13 +103,9 @@ def made_snowflake_url(new_snowflake_url: Callable[[], str]) -> str:
 @pytest.fixture(scope="session")
 def made_postgresql_url(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A store in a database of its own that has its tables."""
-    name = f"test_{secrets.token_hex(8)}"
-    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        url = embedded_server.url_with_password(name)
+    with new_database(embedded_server) as url:
         init_store(url)
         yield url
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def empty_tables(url: str) -> None:

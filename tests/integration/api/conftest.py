@@ -5,8 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.databases import new_database
 from tests.integration.api.serving import Serving, serving
-from tests.integration.orchestrator.conftest import ROWS, database
+from tests.integration.orchestrator.conftest import ROWS
 
 from upperbound.store.engine import open_store
 from upperbound.targets.embedded.dataset import create_orders
@@ -16,7 +17,7 @@ from upperbound.targets.embedded.server import EmbeddedServer
 @pytest.fixture(scope="session")
 def target(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A database with a table of orders, shared by all runs: each only adds to it."""
-    with database(embedded_server) as url:
+    with new_database(embedded_server) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             create_orders(connection, rows=ROWS)
         yield url

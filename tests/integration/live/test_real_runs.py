@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
+from tests.databases import new_database
 from tests.integration.live.server import free_port, serving
 from tests.integration.live.viewer import Viewer
 
@@ -53,13 +53,10 @@ class WatchedLauncher:
 @pytest.fixture(scope="module")
 def target(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A database with a small table of orders."""
-    name = f"live_{secrets.token_hex(4)}"
-    with psycopg.connect(embedded_server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        with psycopg.connect(embedded_server.url_with_password(name), autocommit=True) as connection:
+    with new_database(embedded_server) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
             create_orders(connection, rows=ROWS)
-        yield embedded_server.url_with_password(name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        yield url
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Real runs: a real server, a real store, and worker processes as a user gets them."""
 
 import contextlib
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from tests.databases import new_database
 
 from upperbound.clock import SystemClock
 from upperbound.launchers.base import WorkerHandle, WorkerSpec
@@ -183,22 +183,10 @@ class Bench:
         return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
 
 
-@contextlib.contextmanager
-def database(server: EmbeddedServer) -> Iterator[str]:
-    """Make a database and yield its URL, password included; it is dropped after."""
-    name = f"test_{secrets.token_hex(8)}"
-    with psycopg.connect(server.url_with_password(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            yield server.url_with_password(name)
-        finally:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
 @pytest.fixture(scope="session")
 def target(embedded_server: EmbeddedServer) -> Iterator[str]:
     """A database with a table of orders, shared by all runs: each only adds to it."""
-    with database(embedded_server) as url:
+    with new_database(embedded_server) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             create_orders(connection, rows=ROWS)
         yield url
@@ -208,7 +196,7 @@ def target(embedded_server: EmbeddedServer) -> Iterator[str]:
 def bench_on(kind: str, server: EmbeddedServer, target: str, home: Path) -> Iterator[Bench]:
     """A bench whose store is of ``kind``: sqlite or postgresql."""
     with contextlib.ExitStack() as stack:
-        url = f"sqlite:///{home}/store.db" if kind == "sqlite" else stack.enter_context(database(server))
+        url = f"sqlite:///{home}/store.db" if kind == "sqlite" else stack.enter_context(new_database(server))
         init_store(url)
         bench = Bench(stack.enter_context(open_store(url)), home, target)
         try:

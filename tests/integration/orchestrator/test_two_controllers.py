@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.orchestrator.conftest import database
+from tests.databases import new_database
 
 from upperbound.domain.events import EventType
 from upperbound.domain.figures import KindFigures, PhaseFigures
@@ -48,7 +48,7 @@ CONFIG = RunConfig.model_validate(
 def store_url(request: pytest.FixtureRequest, embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[str]:
     with ExitStack() as stack:
         on_disk = f"sqlite:///{tmp_path}/store.db"
-        url = on_disk if request.param == "sqlite" else stack.enter_context(database(embedded_server))
+        url = on_disk if request.param == "sqlite" else stack.enter_context(new_database(embedded_server))
         init_store(url)
         yield url
 

@@ -114,6 +114,9 @@ def figures(
     )
 
 
+FAST = [100] * 900
+SLOW = [5_000] * 100
+
 RATE = ("load.mode=QPS", "load.target_qps=100", "load.threads=16")
 """Overrides that make :data:`SCENARIO` offer a rate."""
 
@@ -183,6 +186,13 @@ def completed(workers: Sequence[PhaseFigures], **parent: Any) -> tuple[ResultRow
     }
     children = [result_row(one, group_id=group_id) for group_id, one in enumerate(workers)]
     return result_row(merge(workers), **(facts | parent)), children
+
+
+def two_workers() -> list[PhaseFigures]:
+    return [
+        figures({"POINT_LOOKUP": kind(FAST, failed=10)}, warmup_operations=70),
+        figures({"POINT_LOOKUP": kind(SLOW), "UPDATE": kind([9_000] * 20)}, warmup_operations=30),
+    ]
 
 
 def heartbeat(group_id: int, status: WorkerStatus = WorkerStatus.RUNNING, **changes: Any) -> HeartbeatRow:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from tests.unit.views.rows import (
+    FAST,
     RATE,
     RUN_ID,
+    SLOW,
     completed,
     config,
     figures,
@@ -19,6 +21,7 @@ from tests.unit.views.rows import (
     result_row,
     run_row,
     snapshot,
+    two_workers,
 )
 
 from upperbound.domain.figures import ErrorFigure, PhaseFigures, TransactionFigures
@@ -61,21 +64,12 @@ COST = {
     *("credits_used", "credits_per_hour", "estimated_cost_usd", "cost_per_hour", "cost_per_1k_ops"),
     *("operations_per_credit", "qps_per_dollar", "cost_calculation_method"),
 }
-FAST = [100] * 900
-SLOW = [5_000] * 100
 
 
 def summary_of(workers: Sequence[PhaseFigures], *, status: RunStatus = RunStatus.COMPLETED, **run: Any) -> RunSummary:
     """Return the summary of a run that has ended with these figures."""
     parent, children = completed(workers)
     return build_summary(run_row(status, workers=len(workers), **run), parent, children)
-
-
-def two_workers() -> list[PhaseFigures]:
-    return [
-        figures({"POINT_LOOKUP": kind(FAST, failed=10)}, warmup_operations=70),
-        figures({"POINT_LOOKUP": kind(SLOW), "UPDATE": kind([9_000] * 20)}, warmup_operations=30),
-    ]
 
 
 # Fields
@@ -368,28 +362,6 @@ def test_a_worker_of_a_run_that_goes_on_is_what_its_heartbeat_says() -> None:
     assert not summary.is_terminal
 
 
-# Objectives
-
-
-def test_a_run_without_objectives_has_met_them_all() -> None:
-    slo = summary_of(two_workers()).slo
-    assert slo.passed is True
-    assert slo.checks == []
-
-
-def test_each_objective_is_checked_in_its_scope() -> None:
-    overrides = ["slo={p95_ms: 6, min_qps: 1000}", "workload.operations.1.slo={max_ms: 1}"]
-    row = run_row(scenario_config=config(*overrides).model_dump(mode="json"))
-    parent, children = completed(two_workers())
-    slo = build_summary(row, parent, children).slo
-    assert slo.passed is False
-    assert [(check.scope, check.metric, check.passed) for check in slo.checks] == [
-        ("run", "p95_ms", True),
-        ("run", "qps", False),
-        ("UPDATE", "max_ms", False),
-    ]
-
-
 def two_updates() -> RunConfig:
     """Return a run with two operations of one kind, told apart by name."""
     text = """
@@ -428,18 +400,6 @@ def test_transactions_are_counted_by_operation_and_kind_where_there_are_any() ->
     assert summary.by_operation["pay"].transactions == expected
     assert summary.by_operation["ship"].transactions is None
     assert summary.by_kind["UPDATE"].transactions == expected
-
-
-@pytest.mark.parametrize("status", [RunStatus.CANCELLED, RunStatus.FAILED, RunStatus.RUNNING])
-def test_objectives_of_a_run_that_has_not_completed_are_not_judged(status: RunStatus) -> None:
-    row = run_row(status, scenario_config=config("slo={p95_ms: 6}").model_dump(mode="json"))
-    parent, children = completed(two_workers())
-    slo = build_summary(row, parent, children).slo
-    assert slo.passed is None
-    assert slo.checks == []
-
-
-# The rest
 
 
 def test_the_planned_mix_is_by_operation() -> None:

@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from upperbound.domain.decide import DURATION_OVER
+
 WORDS: Final = {
-    "duration_over": "its planned time was over",
+    DURATION_OVER: "its planned time was over",
     "search_over": "its search was over",
     "BOUNDS_LIMIT_REACHED": "the rate was missed with every worker and thread at its bound",
 }

@@ -9,6 +9,7 @@ from typing import Any, Final
 from nicegui import ui
 from pydantic import SecretStr
 
+from upperbound.domain.decide import DURATION_OVER
 from upperbound.domain.enrichment_status import EnrichmentStatus
 from upperbound.domain.guardrails import GuardrailLevel
 from upperbound.domain.phases import Phase
@@ -252,7 +253,7 @@ def _banners(summary: RunSummary) -> None:
         note("warn", "The run was cancelled", [summary.cancellation_reason or ""])
     if summary.status is RunStatus.COMPLETED and summary.cancellation_reason:
         note("info", "What follows the load was cut short", [summary.cancellation_reason])
-    if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, "duration_over"):
+    if summary.status is RunStatus.COMPLETED and summary.completion_reason not in (None, DURATION_OVER):
         note("info", f"It ended because {reason_words(summary.completion_reason or '')}")
     if summary.measurement_problems:
         note(
