@@ -11,17 +11,23 @@ from upperbound.scenario.connection_url import split_password
 from upperbound.store.engine import Store, open_store
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store for workers that run in this process; what they change in the process is changed back."""
-    monkeypatch.setenv("UPPERBOUND_HOME", str(tmp_path))
+@pytest.fixture(autouse=True)
+def process_as_before() -> Iterator[None]:
+    """Change back what a worker that has lived in this process has changed in it."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     interval = sys.getswitchinterval()
-    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
-        yield opened
+    yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store for workers that run in this process."""
+    monkeypatch.setenv("UPPERBOUND_HOME", str(tmp_path))
+    with open_store(f"sqlite:///{tmp_path}/store.db") as opened:
+        yield opened
 
 
 @pytest.fixture
