@@ -38,17 +38,20 @@ def take_lease(store: Store, clock: Clock, run_id: str, *, owner: str, ttl_s: fl
     """
     before: tuple[float, int] | None = None
     while True:
+        asked_ns = clock.monotonic_ns()
         run = store.runs.get(run_id)
+        answered_ns = clock.monotonic_ns()
         if not needs_a_controller(run):
             raise RunFailed(f"run {run_id} is {run.status.value}: there is nothing left to do for it")
         if store.runs.acquire_lease(run_id, owner, ttl_s):
             return store.runs.get(run_id)
-        now_ns = clock.monotonic_ns()
         remaining_s = run.lease_remaining_s or 0.0
-        if before is not None and remaining_s > before[0] - (now_ns - before[1]) / 1e9 + EXTENDED_S:
+        # The store read its clock somewhere between question and answer: at least this much has passed since it did
+        # the first time, however unevenly it answers.
+        if before is not None and remaining_s > before[0] - (asked_ns - before[1]) / 1e9 + EXTENDED_S:
             raise RunFailed(
                 f"run {run_id} is being driven by {run.lease_owner}",
                 hint=f"let it finish, or stop it with `upperbound runs stop {run_id}`",
             )
-        before = before or (remaining_s, now_ns)
+        before = before or (remaining_s, answered_ns)
         clock.sleep(min(LOOK_S, max(remaining_s, 0.05)))
